@@ -2,7 +2,7 @@
 
 - The groups do not depend on the order in which alerts come.
 - Two entities without a path between them are in no incident together.
-- What was published keeps its id and its members, and is never renamed or merged.
+- What was published keeps its id and its members, and is never renamed or merged; its timeline has each decision.
 - A restart at any moment publishes nothing, and changes nothing of what is published later.
 - At rest nothing is published.
 """
@@ -17,12 +17,15 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from kgents_alert_notifier.grouping import election, explain, lifecycle, reducer
+from kgents_alert_notifier.grouping import decided, election, explain, lifecycle, reducer
+from kgents_shared.contract.acknowledgement import Acknowledgement
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.incident import Incident
+from kgents_shared.contract.silence import Matcher, Silence
 from kgents_shared.contract.topology import TopologyEntity
 from support.build import NOW, make_ref
+from support.decisions import make_silence
 from support.grouping import Grouped, alert, entity, make_database, make_node, workload
 
 pytestmark = pytest.mark.property
@@ -96,6 +99,9 @@ steps: st.SearchStrategy[Step] = st.one_of(
     st.tuples(st.just("wait"), st.integers(120, 200)),
     st.tuples(st.just("restart"), st.none()),
     st.tuples(st.just("topology"), worlds()),
+    st.tuples(st.just("silence"), st.tuples(st.sampled_from(["s1", "s2"]), st.sampled_from(["pod", "node", "*"]))),
+    st.tuples(st.just("unsilence"), st.integers(0, 1)),
+    st.tuples(st.just("ack"), st.tuples(st.integers(0, 3), st.sampled_from(["upsert", "remove"]))),
 )
 
 
@@ -172,10 +178,24 @@ def published_is_fixed(data: st.DataObject) -> None:
                 assert each.state == "resolved" or set(before.members) <= set(each.members)
                 assert each.revision >= before.revision
                 assert before.parent in ("", each.parent)
+            assert each.state == "resolved" or each.calm_at is not None or in_force(each) == held(each)
         assert ever.keys() <= grouped.rows.keys()
         members = [member for each in grouped.rows.values() for member in each.members]
         assert len(members) == len(set(members))
         ever = dict(grouped.rows)
+
+
+def in_force(incident: Incident) -> tuple[set[str], bool]:
+    """The silences that act, and whether it is acknowledged, as the incident says."""
+    return set(incident.silenced_by), incident.acknowledged is not None
+
+
+def held(incident: Incident) -> tuple[set[str], bool]:
+    """The same, as its timeline says."""
+    found = [each.decided for each in incident.timeline if each.decided is not None]
+    silences = {each.silence: each.action for each in found if each.silence}
+    words = [each.action for each in found if not each.silence]
+    return {id_ for id_, action in silences.items() if action == "silence"}, words[-1:] == ["acknowledge"]
 
 
 def every_firing_alert_is_in_an_incident(data: st.DataObject) -> None:
@@ -216,7 +236,7 @@ def at_rest_nothing_is_published(data: st.DataObject) -> None:
     assert grouped.after(120) == []
 
 
-def apply(grouped: Grouped, step: Step) -> None:  # noqa: C901 - one case for each step
+def apply(grouped: Grouped, step: Step) -> None:  # noqa: C901, PLR0912 - one case for each step
     match step:
         case ("life", each):
             for part in (("fire", each), ("wait", 40), ("end", 0), ("wait", 130)):
@@ -236,6 +256,16 @@ def apply(grouped: Grouped, step: Step) -> None:  # noqa: C901 - one case for ea
         case ("restart", None):
             settle(grouped)
             grouped.restart()
+        case ("silence", (id_, kind)):
+            times = {"starts_at": grouped.now, "ends_at": grouped.now + timedelta(seconds=100)}
+            grouped.feed(make_silence(id_, cluster="test", matchers=[Matcher(field="kind", value=kind)], **times))
+        case ("unsilence", place):
+            for each in [each for each in grouped._stored.values() if isinstance(each, Silence)][place:][:1]:
+                grouped.feed(structs.replace(each, op="remove", by="bob"))
+        case ("ack", (place, op)):
+            for each in grouped.open[place:][:1]:
+                of = {"text": "t", "cluster": "test", "incident": each.id, "by": "ada"}
+                grouped.feed(Acknowledgement(op=op, at=grouped.now, revision=each.revision, **of))
         case (_, world):
             grouped.feed(*world)
 
@@ -297,7 +327,7 @@ def forgets_members(self: Any, incident: Incident) -> None:
     self._restored.clear()
 
 
-def always_changed(last: Incident, found: Incident, now: datetime) -> Incident:
+def always_changed(last: Incident, found: Incident, inputs: Any, now: datetime, **_: Any) -> Incident:
     return structs.replace(found, changed_at=now)
 
 
@@ -313,6 +343,10 @@ def by_any_relation(self: explain.Explaining, known: Any, *, is_old_too: bool = 
     return original_cause(self, structs.replace(known, explanation=anything), is_old_too=is_old_too)
 
 
+def notes_no_silence(*_: Any) -> tuple[()]:
+    return ()
+
+
 original_restore = reducer.Incidents.restore
 original_close = reducer.Incidents._close
 original_cause = explain.Explaining.cause
@@ -323,6 +357,7 @@ MUTANTS: dict[str, tuple[Any, str, Any, Law]] = {
     "any relation explains": (explain.Explaining, "cause", by_any_relation, causes_are_not_united_by_their_effects),
     "members forgotten at a restart": (reducer.Incidents, "restore", forgets_members, a_restart_changes_nothing),
     "every reading is a change": (lifecycle, "_stated", always_changed, a_restart_changes_nothing),
+    "a silence is in no timeline": (decided, "silencing", notes_no_silence, published_is_fixed),
     "resolved keeps its members": (
         reducer.Incidents, "_close", keeps_its_members, every_firing_alert_is_in_an_incident
     ),

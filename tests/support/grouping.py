@@ -23,7 +23,15 @@ Message = TopologyEntity | Alert | Silence | Acknowledgement
 class Grouped:
     """One cluster."""
 
-    def __init__(self, config: GroupingConfig | None = None, routes: Sequence[RouteConfig] = (), **more: Any) -> None:
+    def __init__(
+        self,
+        config: GroupingConfig | None = None,
+        routes: Sequence[RouteConfig] = (),
+        *,
+        cluster: str = "test",
+        **more: Any,
+    ) -> None:
+        self._cluster = cluster
         self._config = config or GroupingConfig()
         self._routes = routes or [RouteConfig(to=["ops"])]
         self._more = {"maintenance": (), "windows": {}, **more}
@@ -35,7 +43,7 @@ class Grouped:
 
     def _new(self) -> Incidents:
         router = Router(self._routes, self._more["windows"])
-        return Incidents("test", self._config, router, Silencing(**self._more))
+        return Incidents(self._cluster, self._config, router, Silencing(**self._more))
 
     def feed(self, *messages: Message) -> None:
         for each in messages:
@@ -51,9 +59,9 @@ class Grouped:
             case Alert():
                 self.reducer.on_alert(None if gone else message, subject, "KGENTS_ALERT:1")
             case Silence():
-                self.reducer.on_silence(None if gone else message, subject)
+                self.reducer.on_silence(message, subject)
             case Acknowledgement():
-                self.reducer.on_acknowledgement(None if gone else message, subject)
+                self.reducer.on_acknowledgement(message, subject)
 
     def after(self, seconds: float) -> list[Incident]:
         """Let time pass, second by second; returns what is published meanwhile."""

@@ -10,11 +10,12 @@ from kgents_shared.bus.client import Bus
 from kgents_shared.bus.word import last_word
 from kgents_shared.contract.acknowledgement import Acknowledgement
 from kgents_shared.contract.codec import ACK, SILENCE
-from kgents_shared.contract.incident import Acknowledged, Affected, Incident, IncidentReason, Moment
+from kgents_shared.contract.incident import Acknowledged, Affected, Decided, Incident, IncidentReason, Moment
 from kgents_shared.contract.notice import Notice
 from kgents_shared.contract.silence import Matcher
 from kgents_shared.contract.subjects import build
 from kgents_shared.contract.tokens import Token, digest_of
+from support.audit import trail
 from support.browser import DESKTOP, PHONE, boxes, page_at, violations
 from support.build import NOW, make_ref
 from support.decisions import make_silence, stored
@@ -27,6 +28,7 @@ POD: Final = make_ref("cart-7f")
 DATABASE: Final = make_ref("orders-database-primary", kind="database")
 TITLE: Final = "orders-database-primary accepts no connections"
 ID: Final = make_incident().id
+SILENCED: Final = Decided(action="silence", by="bob", via="slack", reason="database upgrade", silence="quiet")
 # What has the focus at the moment the form is there: a key that is pressed then goes to it.
 RECORD_FOCUS: Final = """() => {
   window.focused = [];
@@ -45,7 +47,11 @@ def incident(**fields: Any) -> Incident:
         "affected": [Affected(ref=each, severity="critical", checks=["KG-310"]) for each in (DATABASE, POD)],
         "affected_by_kind": {"database": 1, "pod": 1},
         "reasons": [IncidentReason(text="100 of 100 connections are used", ref=DATABASE, check="KG-310")],
-        "timeline": [Moment(at=NOW, text=f"{TITLE}."), Moment(at=NOW, text="Now critical.")],
+        "timeline": [
+            Moment(at=NOW, text=f"{TITLE}."),
+            Moment(at=NOW, text="Now critical."),
+            Moment(at=NOW, text="Silenced by bob.", decided=SILENCED),
+        ],
     }  # fmt: skip
     return make_incident(**{**found, **fields})
 
@@ -84,6 +90,7 @@ async def test_incidents_are_listed_read_and_lead_to_what_is_affected(gateway: R
         await page.locator(".incidents .incident", has_text=TITLE).click()
         await has(page, ".details .reasons", "100 of 100 connections are used")
         await has(page, ".details .history", "Now critical.")
+        await has(page, ".details .decided", "bob (slack): silenced database upgrade")
         await has(page, ".receivers", "ops-chat knows it as open")
         await has(page, ".receivers", "The last request failed: timeout.")
         assert f"incident={ID}" in page.url
@@ -110,6 +117,8 @@ async def test_an_incident_is_acknowledged_and_that_is_taken_back(bus: Bus, gate
         found = await acknowledgement(bus)
         assert found is not None
         assert found.is_removal
+        of = ("web", "address 127.0.0.1", f"incident {ID}", "done")
+        assert await trail(bus, f"incident {ID}") == [("acknowledge", *of), ("unacknowledge", *of)]
         await stored(bus, incident(revision=4))
         await page.get_by_role("button", name="Acknowledge").wait_for()
 
@@ -142,6 +151,8 @@ async def test_an_incident_is_silenced_with_a_reason_by_keyboard_and_the_silence
         ended, _ = await last_word(await bus.session(), SILENCE, subject)
         assert ended is not None
         assert ended.is_removal
+        of = ("web", "address 127.0.0.1", f"silence {found.id}", "done")
+        assert await trail(bus, f"silence {found.id}") == [("silence", *of), ("unsilence", *of)]
         await stored(bus, incident(revision=6))
 
 

@@ -1,7 +1,7 @@
 """alert-notifier as a process and the commands of people, on a real server: alerts → an incident → its end."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,6 +62,21 @@ async def the_incident(bus: Bus, **fields: Any) -> Incident:
     return found
 
 
+async def shows_who_decided(kgents: Callable[..., Awaitable[Result]], id_: str) -> None:
+    """Both for people and for programs."""
+    decided = ["acknowledge", "unacknowledge", "silence", "unsilence"]
+    _, out, _ = await kgents("incidents", id_, "-o", "json")
+    found = [each["decided"] for each in json.loads(out)["timeline"] if "decided" in each]
+    assert [(each["action"], each["via"]) for each in found] == [(each, "cli") for each in decided]
+    me = found[2]["by"]
+    assert [each["by"] for each in found] == ["ada", "ada", me, me]
+    assert [each.get("reason", "") for each in found] == ["on it", "", "upgrade", ""]
+    _, out, _ = await kgents("incidents", id_)
+    lines = out[out.index("\ndecisions\n") :].splitlines()[3 : 3 + len(decided)]
+    assert [action in line for action, line in zip(decided, lines, strict=True)] == [True] * 4, out
+    assert ("ada (cli)" in lines[0], lines[0].endswith("on it"), "namespace=sh*" in lines[2]) == (True, True, True)
+
+
 async def test_the_life_of_an_incident(server: NatsServer, bus: Bus, tmp_path: Path) -> None:
     async def kgents(*args: str) -> Result:
         return await run_kgents(*args, "--nats", server.url, "--config", str(tmp_path / "kgents.yaml"))
@@ -117,6 +132,8 @@ async def test_the_life_of_an_incident(server: NatsServer, bus: Bus, tmp_path: P
                 "notified: no one",
             ],
         ), err
+
+        await shows_who_decided(kgents, opened.id)
 
         ended = datetime.now(UTC)
         await publish(bus, alert(CART, "KG-041", ended, state="resolved"))

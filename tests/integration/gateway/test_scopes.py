@@ -25,7 +25,7 @@ from kgents_shared.bus.jetstream import stream_info
 from kgents_shared.contract.codec import encode
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.health import Aggregate
-from kgents_shared.contract.incident import Affected, Incident, IncidentReason, Moment, Root
+from kgents_shared.contract.incident import Affected, Decided, Incident, IncidentReason, Moment, Root
 from kgents_shared.contract.notice import Notice
 from kgents_shared.contract.pulse import ResourcePulse
 from kgents_shared.contract.silence import Matcher, Silence
@@ -121,10 +121,20 @@ def incident(place: str, **fields: Any) -> Incident:
         "affected_count": len(others),
         "affected_by_kind": {"pod": 2, "node": 1},
         "reasons": [IncidentReason(text=f"{each}: {NAMES}", ref=each, check="KG-041") for each in others],
-        "timeline": [Moment(at=NOW, text=f"{NAMES}."), Moment(at=NOW, text="3 entities are affected.")],
+        "timeline": [
+            Moment(at=NOW, text=f"{NAMES}."), Moment(at=NOW, text="3 entities are affected."),
+            *(silenced(each) for each in PLACES if PLACES[each][0] == ref.cluster),
+        ],
         "silenced_by": [f"quiet-{each}" for each in PLACES], "members": [NAMES],
     }  # fmt: skip
     return make_incident(ref=ref, **{**found, **fields})
+
+
+def silenced(place: str) -> Moment:
+    """That the silence of a place began to act."""
+    of = silence(place)
+    decided = Decided(action="silence", by="ada", silence=of.id, matchers=of.matchers)
+    return Moment(at=NOW, text=f"Silenced by {of.id}.", decided=decided)
 
 
 def silence(place: str) -> Silence:

@@ -28,13 +28,17 @@ def opened(**fields: object) -> tuple[Grouped, Incident]:
     return grouped, incident
 
 
-def acknowledgement(incident: Incident, revision: int, *, op: str = "upsert") -> Acknowledgement:
-    return Acknowledgement(
-        text="t", cluster="test", incident=incident.id, op=op, revision=revision, by="ada", at=NOW, note="on it"
-    )
+def acknowledgement(incident: Incident, revision: int, *, op: str = "upsert", by: str = "ada") -> Acknowledgement:
+    of = {"text": "t", "cluster": "test", "incident": incident.id, "via": "web"}
+    return Acknowledgement(op=op, revision=revision, by=by, at=NOW, note="" if op == "remove" else "on it", **of)
 
 
-def silence(*, ends_s: float, op: str = "upsert", **matchers: str) -> Silence:
+def decisions(incident: Incident) -> list[tuple[datetime, str, str, str, str]]:
+    found = [(each.at, each.decided) for each in incident.timeline if each.decided is not None]
+    return [(when, each.action, each.by, each.via, each.reason) for when, each in found]
+
+
+def silence(*, ends_s: float, op: str = "upsert", by: str = "ada", **matchers: str) -> Silence:
     found = [Matcher(field=name.replace("__", "."), value=value) for name, value in matchers.items()]
     return Silence(
         text="t",
@@ -44,8 +48,9 @@ def silence(*, ends_s: float, op: str = "upsert", **matchers: str) -> Silence:
         matchers=found,
         starts_at=NOW,
         ends_at=at(ends_s),
-        by="ada",
+        by=by,
         reason="r",
+        via="cli",
     )
 
 
@@ -98,6 +103,10 @@ def test_getting_worse_is_news_and_ends_an_acknowledgement() -> None:
     assert (acknowledged.state, acknowledged.revision, acknowledged.acknowledged.by) == ("acknowledged", 2, "ada")  # type: ignore[union-attr]
     grouped.feed(alert(CART, "KG-041"))
     (worse,) = grouped.after(1)
+    assert decisions(worse) == [
+        (at(32), "acknowledge", "ada", "web", "on it"),
+        (at(33), "unacknowledge", "alert-notifier", "service", "it became worse than ada saw it"),
+    ]
     assert (worse.state, worse.severity, worse.revision, worse.severity_revision) == ("open", "critical", 3, 3)
     grouped.feed(acknowledgement(first, 2))
     assert grouped.after(5) == []
@@ -110,9 +119,11 @@ def test_an_acknowledgement_can_be_taken_back() -> None:
     grouped, first = opened()
     grouped.feed(acknowledgement(first, 1))
     grouped.after(1)
-    grouped.feed(acknowledgement(first, 1, op="remove"))
+    grouped.feed(acknowledgement(first, 1, op="remove", by="bob"))
     (incident,) = grouped.after(1)
     assert (incident.state, incident.acknowledged, incident.revision) == ("open", None, 3)
+    assert decisions(incident)[1:] == [(at(33), "unacknowledge", "bob", "web", "")]
+    assert incident.timeline[-1].text == "No longer acknowledged: bob took it back."
 
 
 def test_an_acknowledgement_after_the_end_does_nothing() -> None:
@@ -132,6 +143,9 @@ def test_an_acknowledged_incident_is_resolved_too() -> None:
     grouped.after(150)
     resolved = grouped.rows[first.id]
     assert (resolved.state, resolved.acknowledged.by) == ("resolved", "ada")  # type: ignore[union-attr]
+    assert decisions(resolved)[1:] == [
+        (at(140), "resolve", "alert-notifier", "service", "nothing of it has fired for 1 min 40 s")
+    ]
 
 
 def test_a_silence_shows_within_a_second_and_ends_by_itself() -> None:
@@ -141,15 +155,51 @@ def test_a_silence_shows_within_a_second_and_ends_by_itself() -> None:
     assert (silenced.silenced_by, silenced.revision) == (["s1"], 1)
     ended = grouped.after(40)
     assert [(each.silenced_by, each.changed_at) for each in ended] == [([], at(60))]
+    assert decisions(ended[0]) == [
+        (at(32), "silence", "ada", "cli", "r"),
+        (at(60), "unsilence", "alert-notifier", "service", "the silence is over"),
+    ]
+    assert [each.text for each in ended[0].timeline[1:]] == [
+        f"Silenced by ada until {at(60):%Y-%m-%d %H:%M} UTC: r", "No longer silenced: the silence is over.",
+    ]  # fmt: skip
 
 
 def test_a_silence_that_is_ended_early_acts_no_more() -> None:
     grouped, _ = opened()
     grouped.feed(silence(ends_s=600, namespace="shop"))
     grouped.after(1)
-    grouped.feed(silence(ends_s=600, op="remove", namespace="shop"))
+    grouped.feed(silence(ends_s=900, by="eve", namespace="shop"))
+    grouped.after(20)
+    grouped.feed(silence(ends_s=900, op="remove", by="bob", namespace="shop"))
     grouped.publish()
     assert grouped.open[0].silenced_by == []
+    assert [each[1:3] for each in decisions(grouped.open[0])] == [
+        ("silence", "ada"), ("silence", "eve"), ("unsilence", "bob"),
+    ]  # fmt: skip
+
+
+def test_one_that_was_silenced_before_it_opened_says_by_whom() -> None:
+    grouped = Grouped(CONFIG)
+    grouped.feed(silence(ends_s=600, namespace="shop"), *workload("cart"), alert(CART, "KG-041"))
+    (incident,) = grouped.after(31)
+    assert (incident.silenced_by, decisions(incident)) == (["s1"], [(at(30), "silence", "ada", "cli", "r")])
+    (moment,) = [each.decided for each in incident.timeline if each.decided is not None]
+    assert (moment.silence, moment.matchers) == ("s1", [Matcher(field="namespace", value="shop")])
+
+
+def test_a_calm_moment_repeats_no_silence_and_an_alert_outside_of_it_ends_it() -> None:
+    grouped, _ = opened()
+    grouped.feed(silence(ends_s=9_000, kind="deployment"))
+    grouped.after(1)
+    for state in ("resolved", "firing"):
+        grouped.feed(alert(CART, "KG-041", grouped.now, state=state, severity="warning"))
+        grouped.after(15)
+    assert [each[1] for each in decisions(grouped.open[0])] == ["silence"]
+    grouped.feed(alert(make_ref("cart-0"), "KG-043", grouped.now))
+    grouped.after(45)
+    assert [each[1:] for each in decisions(grouped.open[0])[1:]] == [
+        ("unsilence", "alert-notifier", "service", "an alert fires that no silence matches")
+    ]
 
 
 def test_a_silence_that_matches_one_of_two_alerts_silences_nothing() -> None:
@@ -186,10 +236,14 @@ def test_all_matchers_of_a_silence_must_hold(matchers: dict[str, str], is_silenc
 
 def test_maintenance_is_a_silence_of_the_configuration() -> None:
     window = WindowConfig(zone="UTC", begin="09:01", end="09:02")  # NOW is 09:00
-    maintenance = [MaintenanceConfig(window="upgrade", match={"namespace": "shop"})]
+    maintenance = [MaintenanceConfig(window="upgrade", match={"namespace": "shop"}, reason="upgrade of the shop")]
     grouped, _ = opened(maintenance=maintenance, windows={"upgrade": window})
     found = grouped.after(120)
     assert [(each.silenced_by, each.changed_at) for each in found] == [(["maintenance[0]"], at(60)), ([], at(120))]
+    assert [each[1:] for each in decisions(found[-1])] == [
+        ("silence", "alert-notifier", "service", "upgrade of the shop"),
+        ("unsilence", "alert-notifier", "service", "the silence is over"),
+    ]
 
 
 def test_twice_as_many_affected_is_news_and_one_more_is_not() -> None:

@@ -103,13 +103,13 @@ class _Notifier:
         """Keep track of what notifies no one."""
         async for change in self.silences.items():
             if _is_stated(change):
-                self.incidents.on_silence(change.new, change.subject)
+                self.incidents.on_silence(change.new or change.removal, change.subject)
 
     async def follow_acknowledgements(self) -> None:
         """Keep track of who takes care."""
         async for change in self.acknowledgements.items():
             if _is_stated(change):
-                self.incidents.on_acknowledgement(change.new, change.subject)
+                self.incidents.on_acknowledgement(change.new or change.removal, change.subject)
 
     async def watch_time(self) -> None:
         """Notice what time alone changes."""

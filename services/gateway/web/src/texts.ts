@@ -8,6 +8,8 @@ const plural = (count: number, one: string, many: string) => `${count.toLocaleSt
 /** The recording that `kgents up --demo` shows. */
 const DEMO = "demo.kgrec";
 
+const ACTIONS: Record<string, string> = { acknowledge: "acknowledged", unacknowledge: "no longer acknowledged", silence: "silenced", unsilence: "no longer silenced", resolve: "resolved" };
+
 export const TEXTS = {
   title: "kgents",
   skip: "Skip to the entities",
@@ -140,6 +142,9 @@ export const TEXTS = {
     parent: "The incident that probably caused it",
     caused: "Probably caused by it",
     timeline: "Timeline",
+    decisions: "Who decided what",
+    noDecisions: "No one decided anything.",
+    decided: ({ action, by, via }: { readonly action: string; readonly by: string; readonly via?: string }) => `${by}${via === undefined ? "" : ` (${via})`}: ${ACTIONS[action] ?? action}`,
     receivers: "Who was notified",
     noReceivers: "No one was notified.",
     knows: (state: string, isCurrent: boolean) => (state === "" ? "knows nothing of it yet" : `knows it as ${state}${isCurrent ? "" : ", not how it is now"}`),

@@ -10,6 +10,7 @@ import msgspec
 
 from kgents_shared.contract import subjects
 from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.silence import Matcher
 from kgents_shared.contract.wire import REMOVE, Time, Wire, stated
 
 STATES: Final = ("open", "acknowledged", "resolved")
@@ -52,11 +53,30 @@ class Affected(Wire, frozen=True, kw_only=True):
     checks: list[str] = []
 
 
+class Decided(Wire, frozen=True, kw_only=True):
+    """What was decided about an incident, by whom, and why."""
+
+    action: str
+    """`acknowledge`, `unacknowledge`, `silence`, `unsilence`, `resolve`."""
+    by: str
+    """Who: as in the message of the decision. `alert-notifier`: no person, but what `reason` says."""
+    via: str = ""
+    """Where: `cli`, `http`, `web`, `slack`, `pagerduty`; `service`: no person decided it."""
+    reason: str = ""
+    silence: str = ""
+    """The id of the silence that began or ended."""
+    matchers: list[Matcher] = []
+    """What that silence matches."""
+
+
 class Moment(Wire, frozen=True, kw_only=True):
     """One entry of the timeline."""
 
     at: Time
+    """When it began to count."""
     text: str
+    decided: Decided | None = None
+    """The decision that it is; None: it is none."""
 
 
 class Acknowledged(Wire, frozen=True, kw_only=True):

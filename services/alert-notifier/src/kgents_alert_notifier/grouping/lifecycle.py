@@ -10,11 +10,12 @@ from typing import Final
 
 from msgspec import Struct, structs
 
-from kgents_alert_notifier.grouping import shape
+from kgents_alert_notifier.grouping import decided, shape
 from kgents_alert_notifier.grouping.grouping_config import GroupingConfig
 from kgents_alert_notifier.grouping.known_alert import Known, ended_at
+from kgents_alert_notifier.grouping.silencing import Silencing
 from kgents_shared.contract.acknowledgement import Acknowledgement
-from kgents_shared.contract.incident import MEMBERS_MAX, Acknowledged, Incident
+from kgents_shared.contract.incident import MEMBERS_MAX, Acknowledged, Incident, Moment
 
 CALM_DOUBLINGS_MAX: Final = 3
 """The calm before the end doubles with each flap, up to eight times as long."""
@@ -35,6 +36,8 @@ class Inputs(Struct, frozen=True):
     """Members of which no alert is known any more."""
     parent: str
     acknowledgement: Acknowledgement | None
+    """What was decided last; maybe that it is taken back."""
+    silencing: Silencing
     silenced_by: list[str]
     calm_floor: datetime | None = None
     """Before which no calm counts."""
@@ -47,7 +50,8 @@ def next_incident(last: Incident, inputs: Inputs, config: GroupingConfig, now: d
     firing = [each for each in inputs.members.values() if each.is_firing]
     found = _with_alerts(last, firing, inputs, now)
     if not firing and found.calm_at is not None and now >= calm_until(found, config, inputs.calm_floor):
-        return _stated(last, _resolved(found), now)
+        calm = shape.duration(now - found.calm_at)
+        return _stated(last, _resolved(found), inputs, now, calm=calm)
     found = _with_acknowledgement(found, inputs.acknowledgement, is_worse=found.severity != last.severity)
     found = structs.replace(
         found,
@@ -55,7 +59,13 @@ def next_incident(last: Incident, inputs: Inputs, config: GroupingConfig, now: d
         silenced_by=inputs.silenced_by,
         is_flapping=found.flaps >= config.flapping_after,
     )
-    return _stated(last, found, now)
+    return _stated(last, found, inputs, now)
+
+
+def as_opened(last: Incident, inputs: Inputs, now: datetime) -> Incident:
+    """One that was opened a moment ago, with what was decided and found before."""
+    found = structs.replace(last, parent=inputs.parent, silenced_by=inputs.silenced_by)
+    return _with_moments(found, decided.silencing(last, found, inputs.silencing, now))
 
 
 def calm_until(incident: Incident, config: GroupingConfig, floor: datetime | None) -> datetime:
@@ -103,7 +113,7 @@ def _why(last: Incident, inputs: Inputs) -> str:
 
 def _with_acknowledgement(incident: Incident, given: Acknowledgement | None, *, is_worse: bool) -> Incident:
     """An acknowledgement holds for what the person saw: not for one that became worse since."""
-    if given is None or is_worse or given.revision < incident.severity_revision:
+    if given is None or given.is_removal or is_worse or given.revision < incident.severity_revision:
         return structs.replace(incident, state="open", acknowledged=None)
     acknowledged = Acknowledged(by=given.by, at=given.at, via=given.via, note=given.note)
     return structs.replace(incident, state="acknowledged", acknowledged=acknowledged)
@@ -115,9 +125,12 @@ def _resolved(incident: Incident) -> Incident:
     )
 
 
-def _stated(last: Incident, found: Incident, now: datetime) -> Incident:
-    """With the revision, the timeline and the sentence that follow from what has changed."""
-    news = list(_news(last, found))
+def _stated(last: Incident, found: Incident, inputs: Inputs, now: datetime, *, calm: str = "") -> Incident:
+    """With the revision, the timeline and the sentence that follow from what has changed.
+
+    `calm`: for how long nothing has fired, of one that is resolved.
+    """
+    news = list(_news(last, found, inputs, now, calm))
     if news:
         revision = last.revision + 1
         is_worse = found.severity != last.severity
@@ -127,25 +140,34 @@ def _stated(last: Incident, found: Incident, now: datetime) -> Incident:
             severity_revision=revision if is_worse else last.severity_revision,
             revision_affected=found.affected_count,
         )
-        for text in news:
-            found = structs.replace(found, timeline=shape.with_moment(found.timeline, now, text))
     elif found.parent != last.parent:
-        text = f"Probably caused by incident {found.parent}."
-        found = structs.replace(found, timeline=shape.with_moment(found.timeline, now, text))
+        news = [Moment(at=now, text=f"Probably caused by incident {found.parent}.")]
+    if found.state != "resolved":
+        news += decided.silencing(last, found, inputs.silencing, now)
+    found = _with_moments(found, news)
     found = structs.replace(found, text=shape.sentence(found))
     return last if found == last else structs.replace(found, changed_at=now)
 
 
-def _news(last: Incident, found: Incident) -> Iterable[str]:
-    if found.severity != last.severity:
-        yield f"Now {found.severity}."
+def _with_moments(incident: Incident, moments: Iterable[Moment]) -> Incident:
+    for each in moments:
+        incident = structs.replace(incident, timeline=shape.with_moment(incident.timeline, each))
+    return incident
+
+
+def _news(last: Incident, found: Incident, inputs: Inputs, now: datetime, calm: str) -> Iterable[Moment]:
+    is_worse = found.severity != last.severity
+    if is_worse:
+        yield Moment(at=now, text=f"Now {found.severity}.")
     if found.acknowledged != last.acknowledged and found.state != "resolved":
-        given = found.acknowledged
-        note = f": {given.note}" if given is not None and given.note else ""
-        yield f"Acknowledged by {given.by}{note}" if given is not None else "No longer acknowledged."
+        if found.acknowledged is not None:
+            yield decided.acknowledged(found.acknowledged, now)
+        elif last.acknowledged is not None:
+            yield decided.unacknowledged(last.acknowledged, inputs.acknowledgement, now, is_worse=is_worse)
     if found.is_flapping and not last.is_flapping:
-        yield f"Flapping: it fired again {found.flaps} times."
+        yield Moment(at=now, text=f"Flapping: it fired again {found.flaps} times.")
     if found.affected_count >= max(2 * last.revision_affected, NEWS_AFFECTED_MIN):
-        yield f"{found.affected_count} entities are affected."
+        yield Moment(at=now, text=f"{found.affected_count} entities are affected.")
     if found.state == "resolved":
-        yield f"Resolved after {shape.duration((found.ended_at or found.changed_at) - found.started_at)}."
+        lasted = shape.duration((found.ended_at or found.changed_at) - found.started_at)
+        yield decided.resolved(lasted, calm, now)

@@ -8,7 +8,7 @@ from msgspec import structs
 
 from kgents_alert_notifier.grouping import shape
 from kgents_alert_notifier.grouping.known_alert import Known
-from kgents_shared.contract.incident import MEMBERS_MAX, Incident
+from kgents_shared.contract.incident import MEMBERS_MAX, Incident, Moment
 
 
 def opened(
@@ -37,7 +37,7 @@ def opened(
         changed_at=now,
         members=sorted(each.member for each in members)[:MEMBERS_MAX],
         is_overfull=len(members) > MEMBERS_MAX,
-        timeline=shape.with_moment([], root.alert.started_at or now, f"{title}."),
+        timeline=[Moment(at=root.alert.started_at or now, text=f"{title}.")],
         reasons=shape.reasons(root, members),
         revision_affected=len(entities),
     )

@@ -109,12 +109,12 @@ class Incidents:
             self._settle(before)
 
     def on_silence(self, silence: Silence | None, subject: str) -> None:
-        """A silence, or None: it was ended, or has expired."""
+        """A silence, maybe ended early; None: its message has expired."""
         self._silencing.put(subject, silence)
         self._changed.update(dict.fromkeys(self._groups))
 
     def on_acknowledgement(self, acknowledgement: Acknowledgement | None, subject: str) -> None:
-        """An acknowledgement, or None: it was taken back."""
+        """An acknowledgement, maybe taken back; None: its message has expired."""
         incident = subject.rpartition(".")[2]
         if acknowledgement is None:
             self._acknowledgements.pop(incident, None)
@@ -298,11 +298,12 @@ class Incidents:
             unknown_members=tuple(group.restored),
             parent=self._parents.pop(last.id, ""),
             acknowledgement=self._acknowledgements.get(last.id),
+            silencing=self._silencing,
             silenced_by=self._silenced_by(group),
             calm_floor=group.calm_floor,
         )
         if self._is_as_opened(group):
-            found = structs.replace(last, parent=inputs.parent, silenced_by=inputs.silenced_by)
+            found = lifecycle.as_opened(last, inputs, self._now)
         else:
             found = lifecycle.next_incident(last, inputs, self._config, self._now)
         at = lifecycle.may_wait_until(last, found) if found is not last and group.is_published else None

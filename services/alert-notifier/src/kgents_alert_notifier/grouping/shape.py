@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from msgspec import structs
@@ -85,9 +85,9 @@ def reasons(root: Known | None, firing: Iterable[Known]) -> list[IncidentReason]
     ]
 
 
-def with_moment(timeline: Sequence[Moment], at: datetime, text: str) -> list[Moment]:
+def with_moment(timeline: Sequence[Moment], moment: Moment) -> list[Moment]:
     """The timeline with one more entry; of a full one, the first and the latest stay."""
-    found = [*timeline, Moment(at=at, text=text)]
+    found = [*timeline, moment]
     if len(found) > TIMELINE_MAX:
         found = [*found[:FIRST_MOMENTS], *found[FIRST_MOMENTS + 1 :]]
     return found

@@ -1,16 +1,19 @@
 """Silences and maintenance windows → whether an alert notifies no one now. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Final
 
 from kgents_alert_notifier.routing.route import matches
 from kgents_alert_notifier.routing.window import MaintenanceConfig, WindowConfig, is_within
+from kgents_shared.contract import subjects
 from kgents_shared.contract.silence import FIELDS, Matcher, Silence
 
 Facts = Mapping[str, str]
 """What is known of an alert and its entity: `namespace`, `check`, `label.team`, …"""
+KEPT: Final = timedelta(hours=1)
+"""How long a silence that is over is remembered: longer than its message, which may end without a word."""
 _LABEL: Final = "label."
 
 
@@ -24,15 +27,30 @@ class Silencing:
         self._active: tuple[str, ...] = ()
 
     def put(self, subject: str, silence: Silence | None) -> None:
-        """Take note of a silence, or of its end."""
+        """Take note of a silence, of who ended it, or that its message has expired (None)."""
         if silence is None:
             self._silences.pop(subject, None)
-            self._active = tuple(each for each in self._active if each != subject)
         else:
             self._silences[subject] = silence
+        if silence is None or silence.is_removal:
+            self._active = tuple(each for each in self._active if each != subject)
+
+    def last(self, cluster: str, id_: str) -> Silence | None:
+        """A silence as it was decided last, also that it was ended; None: it is of the configuration, or long over."""
+        return self._silences.get(subjects.build("silence", cluster=cluster, silence=id_))
+
+    def planned(self, id_: str) -> MaintenanceConfig | None:
+        """The maintenance of the configuration that `of` names so; None: it is none."""
+        return next((each for place, each in enumerate(self._maintenance) if _name(place) == id_), None)
+
+    def acts(self, cluster: str, id_: str) -> bool:
+        """Whether a silence, or a maintenance, acts now."""
+        active = {_name(int(each)) if each.isdecimal() else each for each in self._active}
+        return id_ in active or subjects.build("silence", cluster=cluster, silence=id_) in active
 
     def is_changed(self, now: datetime) -> bool:
         """Whether other silences act now than when this was last asked."""
+        self._silences = {name: each for name, each in self._silences.items() if now < each.ends_at + KEPT}
         active = tuple(self._acting(now))
         is_changed, self._active = active != self._active, active
         return is_changed
@@ -50,14 +68,20 @@ class Silencing:
                 if is_silenced(silence, facts):
                     return silence.id
             elif matches(self._maintenance[int(name)].match, facts):
-                return f"maintenance[{name}]"
+                return _name(int(name))
         return ""
 
     def _acting(self, now: datetime) -> Iterable[str]:
-        yield from (subject for subject, each in self._silences.items() if each.starts_at <= now < each.ends_at)
+        for subject, silence in self._silences.items():
+            if not silence.is_removal and silence.starts_at <= now < silence.ends_at:
+                yield subject
         for place, each in enumerate(self._maintenance):
             if not each.window or is_within(self._windows[each.window], now):
                 yield str(place)
+
+
+def _name(place: int) -> str:
+    return f"maintenance[{place}]"
 
 
 def is_silenced(silence: Silence, facts: Facts) -> bool:

@@ -15,7 +15,8 @@ from kgents_cli.sentence import clean
 from kgents_cli.table import Cell, table
 from kgents_shared.bus.client import Bus
 from kgents_shared.contract.codec import NOTICE
-from kgents_shared.contract.incident import STATES, Incident
+from kgents_shared.contract.decision import written
+from kgents_shared.contract.incident import STATES, Decided, Incident
 from kgents_shared.runtime.clock import SystemClock
 from kgents_shared.view.find import path_of
 from kgents_shared.view.moment import local_time, span
@@ -38,8 +39,9 @@ def command(incident: str | None, with_resolved: bool, output: str, target: Targ
     \b
     Examples:
       kgents incidents
-      kgents incidents 5c0ffee5                          its cause, what is affected, who was notified
+      kgents incidents 5c0ffee5                          its cause, what is affected, who decided what, who was notified
       kgents incidents --all -o json | jq -r '.[] | select(.severity == "critical") | .text'
+      kgents incidents 5c0ffee5 -o json | jq -c '.timeline[] | select(.decided)'    who did what, and why
     """  # noqa: D301
     asyncio.run(_show(target, incident, output) if incident else _list(target, output, with_resolved=with_resolved))
 
@@ -116,7 +118,23 @@ def _lines(each: Incident) -> list[str]:
         found.append(f"  … and {each.affected_count - _AFFECTED_SHOWN} more")
     found += ["", "timeline"]
     found += [f"  {local_time(moment.at)}  {moment.text}" for moment in each.timeline]
+    found += ["", "decisions"]
+    found += [f"  {line}" for line in _decisions(each)] or ["  none so far"]
     return found
+
+
+def _decisions(each: Incident) -> list[str]:
+    """Who did what, and why."""
+    rows = [
+        (local_time(moment.at), f"{one.by} ({one.via})" if one.via else one.by, one.action, _object(one), one.reason)
+        for moment in each.timeline
+        if (one := moment.decided) is not None
+    ]
+    return list(table(("TIME", "WHO", "ACTION", "SILENCE", "REASON"), rows)) if rows else []
+
+
+def _object(one: Decided) -> str:
+    return f"{one.silence}: {' and '.join(map(written, one.matchers))}" if one.matchers else one.silence
 
 
 async def _say_notices(bus: Bus, incident: Incident) -> None:

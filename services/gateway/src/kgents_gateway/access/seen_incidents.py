@@ -5,6 +5,7 @@ nothing outside.
 """
 
 import re
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Final
 
@@ -14,9 +15,9 @@ from kgents_gateway.access.scrub import Takes, hidden_peers, in_words, replacing
 from kgents_gateway.questions.world import Incidents, Now
 from kgents_shared.contract.codec import INCIDENT, encode
 from kgents_shared.contract.entity import Ref
-from kgents_shared.contract.incident import Incident
+from kgents_shared.contract.incident import Incident, Moment
 from kgents_shared.contract.notice import Notice
-from kgents_shared.contract.silence import Silence
+from kgents_shared.contract.silence import Matcher, Silence
 from kgents_shared.view.selection import Selection
 
 _COUNTED: Final = re.compile(r"\d[\d,]* entities are affected\.|Probably caused by incident ")
@@ -52,7 +53,7 @@ class SeenIncidents:
 
     def silences(self) -> list[Silence]:
         """The silences of the scope."""
-        return [each for each in self._incidents.silences() if is_within(each, self._scope)]
+        return [each for each in self._incidents.silences() if is_within(each.cluster, each.matchers, self._scope)]
 
     @cached_property
     def _silence_ids(self) -> set[str]:
@@ -76,22 +77,28 @@ class SeenIncidents:
         if self._scope.namespaces and len(affected) != incident.affected_count:
             incident = _narrowed(incident, self._takes)
         of_scope = [each for each in incident.silenced_by if each in self._silence_ids]
-        incident = msgspec.structs.replace(incident, silenced_by=of_scope)
+        timeline = [each for each in incident.timeline if self._is_shown(each, incident.cluster)]
+        incident = msgspec.structs.replace(incident, silenced_by=of_scope, timeline=timeline)
         if topology is None:  # gone: what its sentences name is not known any more
             incident = _wordless(incident)
         if (replace := replacing(incident.root.ref, topology, hidden, self._takes)) is None:
             return incident
         return INCIDENT.decode(in_words(encode(incident), replace))
 
+    def _is_shown(self, moment: Moment, cluster: str) -> bool:
+        """Whether it is of no silence, or of one of the scope."""
+        decided = moment.decided
+        return decided is None or not decided.silence or is_within(cluster, decided.matchers, self._scope)
 
-def is_within(silence: Silence, scope: Selection) -> bool:
+
+def is_within(cluster: str, matchers: Sequence[Matcher], scope: Selection) -> bool:
     """Whether a silence can be of nothing outside of a scope: it names one of its namespaces, where it has some."""
-    if not scope.takes_cluster(silence.cluster):
+    if not scope.takes_cluster(cluster):
         return False
     if not scope.namespaces:
         return True
-    named = [each.value for each in silence.matchers if each.field == "namespace" and not each.is_negated]
-    return any(_ANY not in each and scope.takes_ref(Ref(silence.cluster, "", "", each)) for each in named)
+    named = [each.value for each in matchers if each.field == "namespace" and not each.is_negated]
+    return any(_ANY not in each and scope.takes_ref(Ref(cluster, "", "", each)) for each in named)
 
 
 def _narrowed(incident: Incident, takes: Takes) -> Incident:

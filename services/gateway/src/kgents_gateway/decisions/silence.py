@@ -77,7 +77,7 @@ async def silence(desk: Desk, arguments: OneSilence, body: SilenceBody) -> Outco
     """Let what matches notify no one for a time; what this silence was before no longer counts."""
     now = desk.world.now()
     message = _made(desk, arguments, body, now)
-    if not is_within(message, desk.world.scope):
+    if not is_within(message.cluster, message.matchers, desk.world.scope):
         raise OutOfScopeError("expected a matcher namespace=NAME with a namespace of your token, found none")
     session = await desk.bus.session()
     before, seq = await last_word(session, CODEC, message.subject)
@@ -134,7 +134,7 @@ def _is_known(desk: Desk, cluster: str) -> bool:
 
 
 def _is_seen(desk: Desk, found: Silence) -> bool:
-    return is_within(found, desk.world.scope)
+    return is_within(found.cluster, found.matchers, desk.world.scope)
 
 
 def _is_same(before: Silence, message: Silence, body: SilenceBody, now: datetime) -> bool:

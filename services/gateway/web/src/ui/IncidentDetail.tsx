@@ -32,11 +32,19 @@ interface Receiver {
   readonly failure: string;
 }
 
+/** What someone decided; `by` alert-notifier: no person, but what the reason says. */
+interface Decided {
+  readonly action: string;
+  readonly by: string;
+  readonly via?: string;
+  readonly reason?: string;
+}
+
 interface Detail {
   readonly incident: {
     readonly affected?: readonly { readonly ref: Ref; readonly severity: Level; readonly checks?: readonly string[] }[];
     readonly reasons?: readonly { readonly text: string; readonly check: string }[];
-    readonly timeline?: readonly { readonly at: string; readonly text: string }[];
+    readonly timeline?: readonly { readonly at: string; readonly text: string; readonly decided?: Decided }[];
   };
   /** Null: of a moment of the past it is not kept. */
   readonly receivers: readonly Receiver[] | null;
@@ -120,6 +128,7 @@ function Cause({ model, incident }: { model: Model; incident: Incident }) {
 function Facts({ model, incident, detail }: { model: Model; incident: Incident; detail: Detail }) {
   const affected = detail.incident.affected ?? [];
   const reasons = detail.incident.reasons ?? [];
+  const decisions = (detail.incident.timeline ?? []).flatMap(({ at, decided }) => (decided === undefined ? [] : [{ at, decided }]));
   const ids = affected.map((each) => model.shown.store.idOf(each.ref)).filter((id) => id !== undefined);
   const emphasize = () => {
     model.highlighted.value = new Set(ids);
@@ -166,6 +175,19 @@ function Facts({ model, incident, detail }: { model: Model; incident: Incident; 
                 <time dateTime={each.at}>{moment(Date.parse(each.at), model.now.value)}</time>
               </button>
               <span>{model.localized(each.text)}</span>
+            </li>
+          ))}
+        </ol>
+      </Section>
+      <Section title={TEXTS.incidents.decisions}>
+        {decisions.length === 0 && <p class="soft">{TEXTS.incidents.noDecisions}</p>}
+        <ol class="history decided">
+          {decisions.map(({ at, decided }, place) => (
+            <li key={place}>
+              <time dateTime={at}>{moment(Date.parse(at), model.now.value)}</time>
+              <span>
+                {TEXTS.incidents.decided(decided)} {decided.reason !== undefined && <span class="soft">{model.localized(decided.reason)}</span>}
+              </span>
             </li>
           ))}
         </ol>
