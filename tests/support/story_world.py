@@ -22,6 +22,7 @@ from kgents_shared.contract.pulse import Pulse
 from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.contract.unread import Unread
 from kgents_shared.contract.vocabulary import kinds
+from kgents_shared.contract.wire import REMOVE
 from kgents_shared.view.attested import stale_health
 from kgents_topology_builder.config import Config as BuilderConfig
 from kgents_topology_builder.difference import describe, same
@@ -62,6 +63,8 @@ class World:
         self.now_s = 0.0
         self.spans: list[Span] = []
         """What has fired; the open ones last."""
+        self.seen: list[tuple[float, TopologyEntity | Alert]] = []
+        """What alert-notifier reads, and when it was published."""
         self.unread: dict[str, list[Unread]] = {}
         """Source → the scopes that its heartbeats name; only sources that send heartbeats are in it."""
         self.entities: dict[tuple[str, Ref], Entity] = {}
@@ -172,15 +175,18 @@ class World:
             before = self.topology.get(merged.ref)
             if merged.entity is None and before is not None:
                 del self.topology[merged.ref]
+                self.seen.append((self.now_s, structs.replace(before, op=REMOVE)))
                 self._scorer.on_topology(None, merged.ref, now=self.now, evidence="KGENTS_TOPOLOGY:1")
             elif merged.entity is not None and (before is None or not same(before, merged.entity)):
                 entity = TOPOLOGY.decode(encode(describe(before, merged.entity)))
                 self.topology[merged.ref] = entity
+                self.seen.append((self.now_s, entity))
                 self._scorer.on_topology(entity, merged.ref, now=self.now, evidence="KGENTS_TOPOLOGY:1")
 
     def _publish_health(self) -> None:
         for message in self.published.write(self._scorer.take()):
             if isinstance(message, Alert):
+                self.seen.append((self.now_s, message))
                 self._note(message)
 
     def _note(self, alert: Alert) -> None:

@@ -64,7 +64,7 @@ class Explaining:
                 each
                 for each in self._firing.of(self._near(key))
                 if each.explanation.breaks
-                and abs(each.started_s - alert.started_s) <= window_s
+                and _is_within(each, alert, window_s)
                 and self._graph.head(each.entity) != head
             ),
             key=_rank,
@@ -74,6 +74,16 @@ class Explaining:
     def _near(self, key: str) -> Iterator[str]:
         yield from self._graph.chain(key)
         yield from self._graph.owned(key)
+
+
+def _is_within(cause: Known, effect: Known, window_s: float) -> bool:
+    """Whether one may have caused the other: they fired, or began, at about the same time.
+
+    A pod counts as not ready long after its node does, though both began together.
+    """
+    if abs(cause.started_s - effect.started_s) <= window_s:
+        return True
+    return cause.started_s <= effect.started_s and abs(cause.began_s - effect.began_s) <= window_s
 
 
 def _rank(alert: Known) -> Rank:

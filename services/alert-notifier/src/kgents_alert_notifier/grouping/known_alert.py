@@ -29,6 +29,8 @@ class Known(Struct, gc=False, eq=False):
     evidence: str
     """`<stream>:<sequence>` of its message."""
     started_s: float
+    began_s: float
+    """Since when what it reports is so: a check of an age fires only once its threshold has passed."""
     explanation: Explanation
     is_firing: bool = False
     """Whether what it reports is so now."""
@@ -46,20 +48,26 @@ class Known(Struct, gc=False, eq=False):
 def known(alert: Alert, subject: str, evidence: str) -> Known:
     """An alert from its message; `evidence` names that."""
     member = hashlib.blake2b(subject.encode(), digest_size=8).hexdigest()
-    is_firing = alert.state == FIRING
-    return Known(
-        subject, member, key_of(subject), alert, evidence, _seconds(alert), explanation_of(alert.check), is_firing
-    )
+    started_s, explanation = _seconds(alert), explanation_of(alert.check)
+    began_s, is_firing = _began_s(alert, started_s), alert.state == FIRING
+    return Known(subject, member, key_of(subject), alert, evidence, started_s, began_s, explanation, is_firing)
 
 
 def renew(before: Known, alert: Alert, evidence: str) -> None:
     """Take note of an alert's next message."""
     before.alert, before.evidence, before.started_s = alert, evidence, _seconds(alert)
+    before.began_s = _began_s(alert, before.started_s)
     before.is_firing, before.is_gone = alert.state == FIRING, False
 
 
 def _seconds(alert: Alert) -> float:
     return alert.started_at.timestamp() if alert.started_at is not None else 0.0
+
+
+def _began_s(alert: Alert, started_s: float) -> float:
+    if alert.unit == "s" and isinstance(threshold := alert.threshold, float):
+        return started_s - threshold
+    return started_s
 
 
 class FiringAlerts:
