@@ -11,6 +11,8 @@ export UV_LINK_MODE ?= copy
 export UV_SYSTEM_CERTS ?= true
 # As pip does: a program that finds no bytecode compiles all it imports at each start, which doubles its cost.
 export UV_COMPILE_BYTECODE ?= true
+# Also where the environment forbids it: every process of pytest would rewrite 800 modules at each start, for 40 s of CPU.
+export PYTHONDONTWRITEBYTECODE :=
 MEMBERS := shared $(sort $(patsubst %/pyproject.toml,%,$(wildcard services/*/pyproject.toml)))
 NAMES := $(foreach m,$(MEMBERS),kgents-$(notdir $(m)))
 
@@ -69,8 +71,8 @@ kubernetes: servers ## deploy/kubernetes from the chart, deploy/helm/kgents
 
 # Tests wait for servers most of the time, so four run at once; a file stays together for the sake of its fixtures.
 # In the order of their names: what takes longest, e2e and faults, begins first, and no long file is left at the end.
-test: servers web ## every test, against real servers that the tests start themselves
-	@$(BIN)/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
+test: servers web ## every test, or those of TESTS="tests/unit …", against real servers that the tests start themselves
+	@$(BIN)/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 # SEEDS=0-499 for a long run, SEED=7 to replay one (STEPS=0,2 of it), MUTANTS=1 to prove that the checker sees faults.
 faults: servers ## seeded schedules of faults over real processes, each guarantee checked from the streams
