@@ -12,7 +12,7 @@ from kgents_shared.contract.codec import encode
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.health import Health
 from kgents_shared.contract.incident import Incident, Root
-from kgents_shared.contract.meta import ATTENDANCE, Absence, Attendance
+from kgents_shared.contract.meta import ATTENDANCE, Absence, Attendance, Heartbeat
 from kgents_shared.contract.subjects import build
 from kgents_shared.contract.unread import Unread
 from support.kgents_command import Kgents, publish
@@ -41,8 +41,10 @@ async def publish_an_hour(client: Client) -> datetime:
     await client.jetstream().publish(incident.subject, encode(incident))
     absence = Absence(half, half + timedelta(minutes=5))
     for service, absences in ((BUILDER, []), (SCORER, [absence])):
-        subject = build("meta", cluster="prod", service=service, instance=ATTENDANCE)
-        await client.jetstream().publish(subject, encode(Attendance("t", hour - timedelta(hours=1), absences)))
+        attendance = Attendance(hour - timedelta(hours=1), absences)
+        beat = Heartbeat("t", ATTENDANCE, service, "0", hour, "stopped", attendance=attendance)
+        subject = build("meta", cluster="prod", service=ATTENDANCE, instance=service)
+        await client.jetstream().publish(subject, encode(beat))
     return now
 
 

@@ -12,7 +12,7 @@ from kgents_shared.bus.outbox import Outbox
 from kgents_shared.bus.publish import WRONG_SEQUENCE_CODES
 from kgents_shared.contract.codec import META
 from kgents_shared.contract.errors import BusError
-from kgents_shared.contract.meta import Attendance
+from kgents_shared.contract.meta import Attendance, Heartbeat
 from kgents_shared.runtime.attendance import Register, attend
 from kgents_shared.runtime.config import CommonConfig
 from kgents_shared.runtime.sections import TelemetryConfig
@@ -22,7 +22,7 @@ from support.running import running
 from support.streams import stored
 from support.waiting import eventually
 
-SUBJECT = "kgents.meta.test.health-scorer.attendance"
+SUBJECT = "kgents.meta.test.attendance.health-scorer"
 
 
 class Late:
@@ -43,7 +43,8 @@ class Late:
 
 async def attendances(bus: Bus) -> list[Attendance]:
     found = [META.decode(each.payload, subject=SUBJECT) for each in await stored(bus, "KGENTS_META", SUBJECT)]
-    return [each for each in found if isinstance(each, Attendance)]
+    kept = [each.attendance for each in found if isinstance(each, Heartbeat)]
+    return [each for each in kept if each is not None]
 
 
 async def test_who_is_in_sync_is_attending_and_who_stood_still_replaces_no_one(bus: Bus, tmp_path: Path) -> None:

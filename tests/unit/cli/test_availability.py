@@ -172,7 +172,7 @@ def test_a_duration_has_its_two_largest_units(seconds: float, text: str) -> None
 
 def test_a_time_in_which_nothing_was_judged_is_not_known() -> None:
     def attended(*absences: Absence) -> Attended:
-        return Attended(Attendance("t", T0 + HOUR, list(absences)), hours(0, 10).end)
+        return Attended(Attendance(T0 + HOUR, list(absences)), hours(0, 10).end)
 
     scorer, builder = ("prod", "health-scorer"), ("prod", "topology-builder")
     both = {scorer: attended(Absence(T0 + 3 * HOUR, T0 + 5 * HOUR)), builder: attended()}
@@ -192,7 +192,7 @@ def test_a_time_in_which_nothing_was_judged_is_not_known() -> None:
 
 
 def test_an_absence_ends_when_the_service_is_at_work_again_and_few_are_kept() -> None:
-    kept = Attendance("t", T0)
+    kept = Attendance(T0)
     assert kept.resumed(T0, T0 + timedelta(seconds=ABSENT_AFTER_S)) is kept
     for number in range(ABSENCES_MAX + 1):
         kept = kept.resumed(T0 + number * HOUR, T0 + number * HOUR + timedelta(minutes=1))

@@ -155,9 +155,7 @@ class Grants:
         """Run a service for a cluster (None: for any): its heartbeats, leases and dead letters."""
         stream = NAME_BY_SIGNAL["meta"]
         self.ask(requests.info_of(stream), f"whether {stream} is there, and what it holds")
-        self.publish(
-            subjects.pattern("meta", **_named(cluster), service=service), "heartbeats, lease, attendance, dead letters"
-        )
+        self.publish(subjects.pattern("meta", **_named(cluster), service=service), "heartbeats, lease, dead letters")
 
     def lease(self, service: str, cluster: str | None) -> None:
         """Write a cluster (None: any) under a lease."""
@@ -166,7 +164,8 @@ class Grants:
         self.subscribe(lease, "notice at once that a lease was released")
         self.ask(requests.last_of(stream, lease), "who holds a lease")
         if service in WRITERS:
-            kept = subjects.pattern("meta", **_named(cluster), service=service, instance=meta.ATTENDANCE)
+            kept = subjects.pattern("meta", **_named(cluster), service=meta.ATTENDANCE, instance=service)
+            self.publish(kept, "when it was at work")
             self.ask(requests.last_of(stream, kept), "when it was absent")
 
 

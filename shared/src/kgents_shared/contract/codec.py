@@ -17,7 +17,7 @@ from kgents_shared.contract.errors import MalformedMessageError, UnknownTypeErro
 from kgents_shared.contract.event import Event
 from kgents_shared.contract.health import Health
 from kgents_shared.contract.incident import Incident
-from kgents_shared.contract.meta import Attendance, DeadLetter, Heartbeat, Lease, Meta
+from kgents_shared.contract.meta import DeadLetter, Heartbeat, Lease, Meta
 from kgents_shared.contract.notice import Notice
 from kgents_shared.contract.pulse import Pulse
 from kgents_shared.contract.silence import Silence
@@ -131,7 +131,7 @@ def _mismatch(signal: str, named: str, subject: str) -> str:
 
 
 def _subject_of_meta(message: Meta, subject: str) -> str:
-    """Of what is no heartbeat the subject alone names the service; its last part says which of them it is."""
+    """Of leases and dead letters the subject alone names the service; its last part says which of them it is."""
     tokens = subjects.parse(subject).tokens
     service, instance = tokens["service"], tokens["instance"]
     match message:
@@ -141,8 +141,6 @@ def _subject_of_meta(message: Meta, subject: str) -> str:
             service, instance = subjects.escape(message.service), subjects.escape(message.instance)
         case Lease():
             instance = meta.LEASE
-        case Attendance():
-            instance = meta.ATTENDANCE
         case DeadLetter():
             instance = instance if instance.startswith(f"{meta.DEAD_LETTER}-") else meta.DEAD_LETTER
     return ".".join((subjects.ROOT, "meta", tokens["cluster"], service, instance))

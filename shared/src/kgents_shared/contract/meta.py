@@ -1,7 +1,8 @@
 """What a service reports about itself: `kgents.meta.<cluster>.<service>.<instance>`. Its absence is news too.
 
-Besides heartbeats the same subjects carry a lease (`<instance>` = `lease`), the attendance of a service (`<instance>` =
-`attendance`) and dead letters: messages that could not be read (`<instance>` = `dead-letter-<signal>-<slot>`).
+Besides heartbeats the same subjects carry a lease (`<instance>` = `lease`) and dead letters: messages that could not
+be read (`<instance>` = `dead-letter-<signal>-<slot>`). `kgents.meta.<cluster>.attendance.<service>` says when a service
+was at work: a message in the form of a heartbeat, which earlier versions pass over, and which never expires.
 """
 
 from datetime import datetime
@@ -14,6 +15,7 @@ from kgents_shared.contract.wire import Time, Wire
 
 LEASE: Final = "lease"
 ATTENDANCE: Final = "attendance"
+"""No service, but what stands in its place where a service says when it was at work."""
 DEAD_LETTER: Final = "dead-letter"
 HEARTBEAT_STATES: Final = ("starting", "syncing", "in_sync", "degraded", "standby", "stopped")
 READY_STATES: Final = ("in_sync", "standby")
@@ -68,6 +70,39 @@ class Storage(Wire, frozen=True):
     """Beyond this the oldest is dropped before its time; None: no bound."""
 
 
+class Absence(Wire, frozen=True):
+    """A time in which a service did not keep its cluster up to date, by the server's clock."""
+
+    begin: Time
+    end: Time
+
+
+class Attendance(Wire, frozen=True):
+    """When a service kept all that it publishes of a cluster up to date.
+
+    It did so since `since`, except for the absences, until the message was stored. It never expires, so that it is
+    known afterwards when nothing was judged.
+    """
+
+    since: Time
+    """Before that, nothing is known."""
+    absences: list[Absence] = []
+    """The oldest first."""
+
+    def resumed(self, last: datetime, now: datetime) -> "Attendance":
+        """This, by a service that is at work again.
+
+        Args:
+            last: when the attendance was stored last.
+            now: by the same clock.
+        """
+        if (now - last).total_seconds() <= ABSENT_AFTER_S:
+            return self
+        absences = [*self.absences, Absence(last, now)]
+        dropped, kept = absences[:-ABSENCES_MAX], absences[-ABSENCES_MAX:]
+        return msgspec.structs.replace(self, since=dropped[-1].end if dropped else self.since, absences=kept)
+
+
 class Heartbeat(Wire, frozen=True, tag_field="type", tag="heartbeat"):
     """A running instance and its progress."""
 
@@ -114,6 +149,8 @@ class Heartbeat(Wire, frozen=True, tag_field="type", tag="heartbeat"):
     waited. Those that wait for nothing are left out."""
     storage: Storage | None = None
     """Of the archiver; None: not known, or another service."""
+    attendance: Attendance | None = None
+    """Under `attendance` alone, where it is no heartbeat: when the service named as the instance was at work."""
     share: Share | None = None
     """None: it writes no state and so shares nothing, or is of an earlier version, whose one lease covers every cluster
     that it writes."""
@@ -139,40 +176,6 @@ class Lease(Wire, frozen=True, tag_field="type", tag="lease"):
     acquired_at: Time
 
 
-class Absence(Wire, frozen=True):
-    """A time in which a service did not keep its cluster up to date, by the server's clock."""
-
-    begin: Time
-    end: Time
-
-
-class Attendance(Wire, frozen=True, tag_field="type", tag="attendance"):
-    """When a service kept all that it publishes of a cluster up to date.
-
-    It did so since `since`, except for the absences, until the message was stored. It never expires, so that it is
-    known afterwards when nothing was judged.
-    """
-
-    text: str
-    since: Time
-    """Before that, nothing is known."""
-    absences: list[Absence] = []
-    """The oldest first."""
-
-    def resumed(self, last: datetime, now: datetime) -> "Attendance":
-        """This, by a service that is at work again.
-
-        Args:
-            last: when the attendance was stored last.
-            now: by the same clock.
-        """
-        if (now - last).total_seconds() <= ABSENT_AFTER_S:
-            return self
-        absences = [*self.absences, Absence(last, now)]
-        dropped, kept = absences[:-ABSENCES_MAX], absences[-ABSENCES_MAX:]
-        return msgspec.structs.replace(self, since=dropped[-1].end if dropped else self.since, absences=kept)
-
-
 class DeadLetter(Wire, frozen=True, tag_field="type", tag="dead_letter"):
     """That a message could not be read, and why, instead of stopping a service."""
 
@@ -188,9 +191,9 @@ class DeadLetter(Wire, frozen=True, tag_field="type", tag="dead_letter"):
     """Digest of the message, in hexadecimal: two letters with the same one had the same content."""
 
 
-Meta = Heartbeat | Lease | Attendance | DeadLetter
+Meta = Heartbeat | Lease | DeadLetter
 
 
 def is_reserved(instance: str) -> bool:
-    """Whether a name means something else on the subjects of a service, so that no instance may have it."""
-    return instance in (LEASE, ATTENDANCE, DEAD_LETTER) or instance.startswith(f"{DEAD_LETTER}-")
+    """Whether a name means a lease or a dead letter on the subjects of a service, so that no instance may have it."""
+    return instance in (LEASE, DEAD_LETTER) or instance.startswith(f"{DEAD_LETTER}-")

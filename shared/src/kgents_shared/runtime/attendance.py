@@ -1,4 +1,4 @@
-"""The status of a service that writes what readers judge → its attendance on `kgents.meta.>`: when it was at work.
+"""The status of a service that writes what readers judge → its attendance in KGENTS_META: when it was at work.
 
 A heartbeat is gone after 15 s, and a verdict stays as it was while no one judges. So that a report of availability does
 not count such a time as the last verdict, the service itself stores that it was away, once it is back.
@@ -15,7 +15,7 @@ from kgents_shared.contract import subjects
 from kgents_shared.contract.attestation import WRITERS
 from kgents_shared.contract.codec import META, encode
 from kgents_shared.contract.errors import BusError, MalformedMessageError
-from kgents_shared.contract.meta import ABSENT_AFTER_S, ATTENDANCE, ATTENDANCE_INTERVAL_S, Attendance
+from kgents_shared.contract.meta import ABSENT_AFTER_S, ATTENDANCE, ATTENDANCE_INTERVAL_S, Attendance, Heartbeat
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.runtime.service import Context
 
@@ -46,7 +46,7 @@ class Register:
     def __init__(self, context: Context[Any]) -> None:
         self._context = context
         self._subject = subjects.build(
-            "meta", cluster=context.cluster, service=context.service.name, instance=ATTENDANCE
+            "meta", cluster=context.cluster, service=ATTENDANCE, instance=context.service.name
         )
         self._kept: Attendance | None = None
         self._seq = 0
@@ -68,7 +68,7 @@ class Register:
         if (kept := self._kept) is None or passed_s > ABSENT_AFTER_S:
             kept = await self._resumed()
         headers = {EXPECTED_SEQUENCE: str(self._seq)}  # an instance that stood still must not replace a later one
-        self._seq = (await self._context.publisher.send_one(self._subject, encode(kept), headers)).seq
+        self._seq = (await self._context.publisher.send_one(self._subject, encode(self._message(kept)), headers)).seq
         self._kept, self._stored_at = kept, self._now()
 
     async def _resumed(self) -> Attendance:
@@ -83,10 +83,22 @@ class Register:
             except MalformedMessageError as error:
                 _log.warning("malformed_attendance", subject=last.subject, error=str(error))
             else:
-                if isinstance(message, Attendance):
-                    return message.resumed(stored_at(last), now)
-        text = f"{self._context.service.name} keeps {self._context.cluster} up to date since {now:%Y-%m-%d %H:%M:%SZ}"
-        return Attendance(f"{text}, but for the absences", now)
+                if isinstance(message, Heartbeat) and message.attendance is not None:
+                    return message.attendance.resumed(stored_at(last), now)
+        return Attendance(now)
+
+    def _message(self, kept: Attendance) -> Heartbeat:
+        name, count = self._context.service.name, len(kept.absences)
+        return Heartbeat(
+            text=f"{name} has kept {self._context.cluster} up to date since {kept.since:%Y-%m-%d %H:%M:%SZ}, "
+            f"but for {count} absence{'s' if count != 1 else ''}",
+            service=ATTENDANCE,
+            instance=name,
+            version=self._context.service.version,
+            started_at=kept.since,
+            state="stopped",  # so that no one takes it for a service
+            attendance=kept,
+        )
 
     def _passed_s(self) -> float:
         """Since the attendance was stored; a machine that slept knows that by one of its clocks alone."""

@@ -15,6 +15,7 @@ from kgents_shared.contract.attestation import BUILDER, SCORER, Scopes
 from kgents_shared.contract.codec import META
 from kgents_shared.contract.errors import MalformedMessageError
 from kgents_shared.contract.meta import (
+    ATTENDANCE,
     BEGINNING_STATES,
     HEARTBEAT_INTERVAL_S,
     HEARTBEAT_TTL_S,
@@ -114,7 +115,8 @@ class Reports(msgspec.Struct, frozen=True):
         for each in deliveries:
             age_s = max(0.0, (now_ns - each.time_ns) / _NS_PER_S)
             try:
-                _place(each.subject)
+                if _place(each.subject)[1] == ATTENDANCE:  # of what was, and no service
+                    continue
                 if each.marker:
                     expired_s[each.subject] = age_s
                 else:

@@ -17,7 +17,7 @@ from kgents_shared.bus.pull import replay
 from kgents_shared.contract.attestation import WRITERS
 from kgents_shared.contract.codec import META
 from kgents_shared.contract.errors import MalformedMessageError
-from kgents_shared.contract.meta import ABSENT_AFTER_S, ATTENDANCE, Attendance
+from kgents_shared.contract.meta import ABSENT_AFTER_S, ATTENDANCE, Attendance, Heartbeat
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.contract.subjects import parse
 from kgents_shared.view.selection import Selection
@@ -97,11 +97,11 @@ async def attended(bus: Bus, selection: Selection, asked: Window) -> Unattended:
     async with aclosing(replay(await bus.session(), stream, filters, LAST_PER_SUBJECT)) as batches:
         async for batch in batches:
             for each in batch:
-                if each.marker or not each.subject.endswith(f".{ATTENDANCE}"):
+                if each.marker or f".{ATTENDANCE}." not in each.subject:
                     continue
                 if (message := _decoded(each.payload, each.subject)) is not None:
                     parsed = parse(each.subject)
-                    key = (parsed.value("cluster"), parsed.tokens["service"])
+                    key = (parsed.value("cluster"), parsed.value("instance"))
                     found[key] = Attended(message, each.time_ns // _NS_PER_US)
     return Unattended(found, asked, now=microseconds(kept.ts), is_judged=kept.last_seq > 0)
 
@@ -111,4 +111,4 @@ def _decoded(payload: bytes, subject: str) -> Attendance | None:
         message = META.decode(payload, subject=subject)
     except MalformedMessageError:  # counts as nothing stored
         return None
-    return message if isinstance(message, Attendance) else None
+    return message.attendance if isinstance(message, Heartbeat) else None
