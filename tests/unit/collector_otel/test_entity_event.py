@@ -163,6 +163,14 @@ def test_any_other_record_is_accepted_and_not_used(record: tuple[str, dict[str, 
     assert (current(into, 0), into.counts["unused"]) == ({}, 1)
 
 
+def test_what_was_read_here_and_comes_back_keeps_nothing_alive() -> None:
+    into = entities()
+    take(into, 0, ("entity.state", {**POD, "kgents.cluster": "c1"}))
+    assert (current(into, 0), into.counts["own"]) == ({}, 1)
+    take(into, 0, ("entity.state", {**POD, "kgents.cluster": "c2"}))
+    assert REF in current(into, 0)
+
+
 def test_what_is_not_on_the_list_is_never_published() -> None:
     canary = "Zx81-canary"
     description = {"k8s.pod.name": "cart-7f", "k8s.namespace.name": "shop", "token": canary, canary: canary}

@@ -48,7 +48,7 @@ def detect(environ: Mapping[str, str]) -> list[Finding]:
     return findings
 
 
-ASKED_FOR: Final = frozenset({"archiver", EDGE_SYNC, "operator"})
+ASKED_FOR: Final = frozenset({"archiver", EDGE_SYNC, "operator", "otlp-exporter"})
 """Services that have nothing to do unless the configuration says where: nothing here is theirs to find."""
 
 

@@ -38,7 +38,8 @@ C = TypeVar("C", bound=Section)
 
 SERVICES: Final = (
     "alert-notifier", "archiver", "collector-db", "collector-docker", "collector-host", "collector-k8s",
-    "collector-nats", "collector-otel", "edge-sync", "gateway", "health-scorer", "operator", "topology-builder",
+    "collector-nats", "collector-otel", "edge-sync", "gateway", "health-scorer", "operator", "otlp-exporter",
+    "topology-builder",
 )  # fmt: skip
 """Services of kgents. A file that all of them share is the same where only some are installed, so their sections are
 never unknown."""

@@ -57,6 +57,8 @@ class Access(msgspec.Struct, frozen=True):
     """Whether it goes by the server's clock, read from these streams."""
     catches_up: tuple[str, ...] = ()
     """Of these: the signals of which it also reads the copy that may be kept for the archive."""
+    hears_writers: bool = False
+    """Whether it judges by their heartbeats who writes these signals, as every reader of `view` does."""
     requests: tuple[str, ...] = ()
     """Subjects beside the streams that it asks for an answer, and …"""
     subscribes: tuple[str, ...] = ()
@@ -73,6 +75,11 @@ class Access(msgspec.Struct, frozen=True):
     """Whether it is ready only while it is connected; False: its work goes on without NATS."""
     records: tuple[str, ...] = ()
     """Actions that it records in the audit trail, or a command with its login does."""
+
+    @property
+    def followed(self) -> dict[str, bool]:
+        """The signals that it reads, and of each whether it goes by the server's clock there."""
+        return {**dict.fromkeys(self.reads, self.keeps_time), **({"meta": True} if self.hears_writers else {})}
 
 
 COLLECTS: Final = Access(COLLECTED)
@@ -298,9 +305,9 @@ class Service(Generic[C]):
             clusters = (None,)
         grants.decide(self.access.stores, clusters)
         grants.record(self.access.records, clusters)
-        for signal in self.access.reads:
+        for signal, keeps_time in self.access.followed.items():
             read = [None] if self.access.everywhere else clusters
-            grants.read(signal, signal_filters(signal, read), keeps_time=self.access.keeps_time)
+            grants.read(signal, signal_filters(signal, read), keeps_time=keeps_time)
         for signal in self.access.catches_up:
             grants.catch_up(signal, signal_filters(signal, [None]))
         for signal in self.access.writes:

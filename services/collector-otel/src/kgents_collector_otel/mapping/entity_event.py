@@ -14,10 +14,9 @@ from msgspec import Struct, structs
 
 from kgents_collector_otel.mapping import metric_wire as wire
 from kgents_shared.contract.entity import Connection, Entity, Ref, Value
-from kgents_shared.contract.vocabulary import edges, kinds
+from kgents_shared.contract.otel_entities import CLUSTER, RELATIONS, TYPES
 from kgents_shared.contract.vocabulary.attributes import otel, otel_event
 from kgents_shared.contract.vocabulary.edges import ConnectionKindName
-from kgents_shared.contract.vocabulary.kinds import KindName
 
 PART: Final = "entity events"
 """Of the entities that are known from events alone."""
@@ -31,43 +30,13 @@ _READ: Final = frozenset(
     {
         "entity.type", "entity.id", "entity.description", "entity.relationships", "entity.report.interval",
         "otel.entity.event.type", "otel.entity.type", "otel.entity.id", "otel.entity.attributes",
-        "otel.entity.interval",
+        "otel.entity.interval", CLUSTER,
     }
 )  # fmt: skip
 _STATES: Final = ("entity.state", "entity_state")
 _DELETES: Final = ("entity.delete", "entity_delete")
 
 
-class _Kind(Struct, frozen=True):
-    kind: KindName
-    name: str
-    """The attribute with its name."""
-    namespace: str = ""
-    uid: str = ""
-    alias: str = ""
-    """What an alias of this uid begins with."""
-
-
-_KINDS: Final[Mapping[str, _Kind]] = {
-    "service": _Kind(kinds.APP, "service.name", "service.namespace"),
-    "host": _Kind(kinds.HOST, "host.name", uid="host.id"),
-    "container": _Kind(kinds.CONTAINER, "container.name", uid="container.id", alias="container-id"),
-    "k8s.namespace": _Kind(kinds.NAMESPACE, "k8s.namespace.name", uid="k8s.namespace.uid"),
-    "k8s.node": _Kind(kinds.NODE, "k8s.node.name", uid="k8s.node.uid"),
-    "k8s.pod": _Kind(kinds.POD, "k8s.pod.name", "k8s.namespace.name", "k8s.pod.uid", "pod-uid"),
-    **{
-        f"k8s.{kind}": _Kind(kind, f"k8s.{kind}.name", "k8s.namespace.name", f"k8s.{kind}.uid")
-        for kind in (kinds.DEPLOYMENT, kinds.REPLICASET, kinds.STATEFULSET, kinds.DAEMONSET, kinds.JOB, kinds.CRONJOB)
-    },
-}
-"""Type of an entity → what it is here. Others are not shown."""
-_RELATIONS: Final[Mapping[str, tuple[ConnectionKindName, str]]] = {
-    "scheduled_on": (edges.RUNS_ON, "out"),
-    "runs_on": (edges.RUNS_ON, "out"),
-    "part_of": (edges.OWNS, "in"),
-    "contains": (edges.OWNS, "out"),
-    "depends_on": (edges.DEPENDS, "out"),
-}
 _ATTRIBUTES: Final = (
     otel.CONTAINER_ID, otel.CONTAINER_IMAGE_NAME, otel.CONTAINER_RUNTIME_NAME, otel.HOST_ARCH, otel.HOST_ID,
     otel.HOST_NAME, otel.HOST_TYPE, otel.K8S_NODE_NAME, otel.K8S_NODE_UID, otel.K8S_POD_UID, otel.OS_TYPE,
@@ -90,7 +59,7 @@ class Entities:
     def __init__(self, cluster: str, source: str, published: Iterable[Entity], now: datetime) -> None:
         """`published`: as they were before this start; they stay for as long as their events may take to come again."""
         self.counts: Counter[str] = Counter()
-        """What became of the records: `state`, `delete`, `unused`, `refused`."""
+        """What became of the records: `state`, `delete`, `unused`, `own`, `refused`."""
         self._cluster = cluster
         self._source = source
         ends_at = now + timedelta(seconds=MISSED_MAX * DEFAULT_INTERVAL_S)
@@ -106,7 +75,9 @@ class Entities:
         type_ = str(found.get("entity.type") or found.get("otel.entity.type") or "")
         id_ = _map(found.get("entity.id") or found.get("otel.entity.id"))
         key = _key(type_, id_)
-        if event in _DELETES and (known := self._found(type_, id_)) is not None:
+        if found.get(CLUSTER) == self._cluster:
+            self.counts["own"] += 1  # what was read here: it would keep itself alive
+        elif event in _DELETES and (known := self._found(type_, id_)) is not None:
             del self._known[known]
             self.counts["delete"] += 1
         elif event in _STATES and (entity := self._entity(type_, id_, _description(found))) is not None:
@@ -133,7 +104,7 @@ class Entities:
         self._known[key] = known
 
     def _entity(self, type_: str, id_: Mapping[str, Any], description: Mapping[str, Any]) -> Entity | None:
-        described = _KINDS.get(type_)
+        described = TYPES.get(type_)
         given = {name: str(value)[:_TEXT_MAX] for name, value in {**description, **id_}.items() if value is not None}
         if described is None or not given.get(described.name):
             return None
@@ -158,7 +129,7 @@ class Entities:
 
     def _found(self, type_: str, id_: Mapping[str, Any]) -> Hashable | None:
         """The key of a known entity; one of an earlier start is known by its uid or name alone."""
-        key, described = _key(type_, id_), _KINDS.get(type_)
+        key, described = _key(type_, id_), TYPES.get(type_)
         if key in self._known or described is None:
             return key if key in self._known else None
         uid, name = str(id_.get(described.uid, "")), str(id_.get(described.name, ""))
@@ -176,7 +147,7 @@ class Entities:
         """The other end of a relationship: an entity that was described, or one that is named by what identifies it."""
         if key in self._known:
             return self._known[key].entity.ref
-        described = _KINDS.get(type_)
+        described = TYPES.get(type_)
         id_ = dict(key[1]) if isinstance(key, tuple) else {}
         if described is None:
             return None
@@ -213,7 +184,7 @@ def _relations(found: Mapping[str, Any]) -> Iterator[tuple[ConnectionKindName, s
     """A table of the document names the type `type`, its text `relationship.type`: both are read."""
     for each in found.get("entity.relationships") or ():
         related = _map(each)
-        relation = _RELATIONS.get(str(related.get("relationship.type") or related.get("type") or ""))
+        relation = RELATIONS.get(str(related.get("relationship.type") or related.get("type") or ""))
         if relation is not None:
             type_ = str(related.get("entity.type", ""))
             yield *relation, type_, _key(type_, _map(related.get("entity.id")))

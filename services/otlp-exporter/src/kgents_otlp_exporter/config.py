@@ -1,0 +1,43 @@
+"""The settings of otlp-exporter: where to send, and how often."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta
+
+from kgents_shared.bus.config import Secret
+from kgents_shared.contract.section import Fault, Section, unusable_url
+
+Interval = Annotated[float, Meta(ge=1, le=86_400)]
+
+
+class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The section `otlp-exporter:` of the configuration."""
+
+    endpoint: str = ""
+    """A receiver of OTLP over HTTP, without `/v1/logs`: `http://otel-collector:4318`. Empty: nothing is sent."""
+
+    token: Secret | None = None
+    """A bearer token to send with; as `token_file` it is read again for each request."""
+
+    ca_file: str = ""
+    """PEM file of the authorities that the receiver's certificate may come from. Empty: those of the system."""
+
+    timeout_s: Annotated[float, Meta(gt=0, le=60)] = 10.0
+    """For one request, as the exporters of OpenTelemetry have it."""
+
+    entity_interval_s: Interval = 300.0
+    """Seconds after which the state of each entity is sent again, also if nothing has changed. A receiver may take it
+    for gone after three of them."""
+
+    metrics_interval_s: Interval = 60.0
+    """Seconds from one set of metrics to the next, as the exporters of OpenTelemetry have it."""
+
+    def faults(self) -> Iterator[Fault]:
+        if self.endpoint:
+            yield from unusable_url("endpoint", self.endpoint, ("http", "https"), "http://otel-collector:4318")
+
+    def check(self) -> Iterator[Fault]:
+        if self.ca_file and not Path(self.ca_file).is_file():
+            yield Fault("ca_file", "a file that can be read", self.ca_file, "check the path and its owner")

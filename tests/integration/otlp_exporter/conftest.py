@@ -1,0 +1,3 @@
+from support.fixtures import bus, server
+
+__all__ = ["bus", "server"]
