@@ -167,6 +167,53 @@ def test_a_span_counts_for_what_its_sampler_kept_it_for(weights: list[str]) -> N
     assert edge.spans == len(weights)
 
 
+SENT = {"messaging.system": "kafka", "messaging.destination.name": "cart", "server.address": "broker"}
+
+
+@settings(deadline=None, max_examples=40)
+@given(batches=st.lists(st.integers(1, 5), min_size=1, max_size=8), seed=st.integers(), cut=cuts, by=st.booleans())
+def test_messages_are_counted_from_their_producers_in_any_order(
+    batches: list[int], seed: int, cut: list[int], by: bool
+) -> None:
+    """A consumer of several names each of their producers in a link; one of a single message may have it as parent."""
+    rng, spans = random.Random(seed), []
+    for size in batches:
+        ids = [(rng.randbytes(16), rng.randbytes(8)) for _ in range(size)]
+        spans += [made("orders", span(4, *each, attributes=SENT)) for each in ids]
+        parent = ids[0] if by and size == 1 else None
+        received = span(5, parent[0] if parent else rng.randbytes(16), rng.randbytes(8), attributes=SENT)
+        if parent:
+            received.parent_span_id = parent[1]
+        else:
+            for trace_id, span_id in ids:
+                received.links.add(trace_id=trace_id, span_id=span_id)
+        spans.append(made("mailer", received))
+    counting = Counting()
+    counting.take(*requests_of(rng.sample(spans, len(spans)), cut))
+    entities, pulses = counting.close(60.0)
+    edges = {(each.kind, peer_of(each.peer)): each for each in entities["mailer"].connections}
+    assert edges.keys() == {("messages", "orders"), ("network", "broker")}
+    assert edges["messages", "orders"].direction == "in"
+    stated = edges["messages", "orders"].traffic
+    assert stated is not None
+    assert stated.requests_per_sec == pytest.approx(sum(batches) / 60, rel=0.05)  # of two digits
+    assert stated.calls_per_request is None
+    assert [(each.kind, peer_of(each.peer)) for each in pulses["orders"].edges] == [("network", "broker")]
+    assert counting.traces.messages.unlinked == 0
+
+
+def test_a_message_whose_producer_does_not_come_is_given_up() -> None:
+    counting = Counting(waiting=3)
+    for number in range(5):
+        received = span(5, random.randbytes(16), random.randbytes(8), attributes=SENT)
+        received.links.add(trace_id=b"t" * 16, span_id=bytes([number] * 8))
+        counting.take(request([made("mailer", received)]))
+    assert counting.traces.messages.unlinked == 2
+    for _ in range(3):
+        counting.close()
+    assert counting.traces.messages.unlinked == 5
+
+
 @given(state=st.binary(max_size=60) | st.text(alphabet="ot=h:;,0123456789abcdef", max_size=40).map(str.encode))
 def test_any_trace_state_gives_a_weight_within_bounds(state: bytes) -> None:
     assert weight_of(state) == 0.0 or 1.0 <= weight_of(state) <= 1e6

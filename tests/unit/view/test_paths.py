@@ -133,6 +133,7 @@ def test_of_every_kind_of_connection_it_is_known_which_side_needs_the_other(kind
     found = Graph([view(POD, edge(kind, SERVICE))]).edges(POD)[0]
     expected = {
         "configures": (False, True),
+        "messages": (False, True),
         "selects": (False, True),
         "scales": (False, True),
         "same_as": (True, True),

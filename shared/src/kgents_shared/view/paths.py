@@ -8,6 +8,7 @@ the other depends on the kind:
 | `runs_on` `depends` `volume` `routes` `http` `grpc` `network` | the acting side: a Service needs its pods |
 | `owns` | the owner needs what it owns, and what it owns goes down with it |
 | `configures` `selects` `scales` | the other side: the pod needs its Secret |
+| `messages` | the other side: the receiver its sender |
 | `nats` | the user of the bus: the client its stream, the subscriber or the capturing stream its subject |
 | `same_as` | both: they are one entity under two names |
 

@@ -129,10 +129,12 @@ class Publication:
             kind, named, direction = place = self._place(key)
             found = stated.get(place)
             edge = window.edges.get(key)
+            is_inward = direction == "in"  # then the peer is the one whose requests there are so many calls of
             if is_over:
-                found = traffic.calm(traffic.measured(minute.edges.get(key, Edge()), minute_s, minute.inbound), found)
+                served = None if is_inward else minute.inbound
+                found = traffic.calm(traffic.measured(minute.edges.get(key, Edge()), minute_s, served), found)
             elif edge is not None and traffic.is_sudden(edge, seconds, found):
-                found = traffic.measured(edge, seconds, window.inbound.n)
+                found = traffic.measured(edge, seconds, None if is_inward else window.inbound.n)
             connections.append(Connection(kind, named, direction, evidence=SPANS_EVIDENCE, traffic=found))
         if is_over:
             self._minutes[app] = _Minute(now_ns)

@@ -89,6 +89,8 @@ class Call(Struct, frozen=True):
     is_error: bool = False
     waits: bool = False
     """Whether the peer may send spans of its own, which say which application it is."""
+    is_message: bool = False
+    """Whether a message was sent or received."""
 
 
 class Attributes(dict[bytes, int]):
@@ -162,11 +164,14 @@ def call_of(kind: int, said: Mapping[str, Scalar]) -> Call:
     """What a span of a kind says."""
     protocol = _protocol(said)
     is_error = _is_error(kind, said)
-    if kind in (PRODUCER, CONSUMER) or (protocol == edges.NATS and kind == CLIENT):
-        return Call(protocol, _destination(said), is_error)
-    if kind != CLIENT:
+    is_message = "messaging" in said
+    if protocol == edges.NATS and kind != SERVER:
+        return Call(protocol, _destination(said), is_error, is_message=is_message)
+    if kind == SERVER:
         return Call(protocol, "", is_error)
-    return Call(protocol, _peer(said), is_error, waits="db" not in said and "messaging" not in said)
+    # A topic of another broker is no address: a Service may have its name.
+    waits = kind == CLIENT and "db" not in said and not is_message
+    return Call(protocol, _peer(said), is_error, waits=waits, is_message=is_message)
 
 
 def _protocol(said: Mapping[str, Scalar]) -> ConnectionKindName:

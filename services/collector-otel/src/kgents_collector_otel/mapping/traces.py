@@ -14,7 +14,17 @@ from msgspec import Struct
 from kgents_collector_otel.mapping import wire
 from kgents_collector_otel.mapping.apps import Apps
 from kgents_collector_otel.mapping.edge import App, Edge
-from kgents_collector_otel.mapping.names import CLIENT, CONSUMER, SERVER, Attributes, Call, Calls, in_namespace
+from kgents_collector_otel.mapping.messages import Messages, Received
+from kgents_collector_otel.mapping.names import (
+    CLIENT,
+    CONSUMER,
+    PRODUCER,
+    SERVER,
+    Attributes,
+    Call,
+    Calls,
+    in_namespace,
+)
 from kgents_collector_otel.mapping.sampling import CONFIGURED, KNOWN, UNKNOWN, Weights
 from kgents_shared.contract.vocabulary import edges
 
@@ -96,6 +106,7 @@ class Traces:
         self._servers: dict[bytes, _Half] = {}
         self._served: dict[bytes, App] = {}  # servers' spans by their own ids …
         self._served_before: dict[bytes, App] = {}  # … and those of the time before
+        self.messages = Messages(limits.max_waiting)
         self._turned_ns = 0
         self._unsummed = 0
         self._at: dict[str, tuple[App, int]] = {}  # address → the application there, by how many pairs
@@ -171,6 +182,9 @@ class Traces:
             else:
                 if kind == CONSUMER:
                     app.inbound.calls.append((half[3], weight, is_error))
+                    self._take_consumer(half, span, trace)
+                elif kind == PRODUCER or call.is_message:
+                    self._take_producer(app, key)
                 self._count_at(half, call.peer, is_inward=kind == CONSUMER)
 
     def _weight(self, app: App, state: bytes) -> tuple[float, str]:
@@ -199,6 +213,24 @@ class Traces:
             self.counts.duplicate += 1
         else:
             self._clients[key] = half
+
+    def _take_producer(self, app: App, key: bytes) -> None:
+        for received in self.messages.sent(key, app):
+            self._count_message(app, received)
+
+    def _take_consumer(self, half: _Half, span: Any, trace: bytes) -> None:
+        arrived_ns, app, _, duration_ms, weight, _, is_error = half
+        received = Received(arrived_ns, app, duration_ms, weight, is_error)
+        parent = trace + span.parent_span_id if span.parent_span_id else b""
+        for producer in self.messages.producers(span.links, parent, received):
+            self._count_message(producer, received)
+
+    def _count_message(self, producer: App, received: Received) -> None:
+        """Count a message at its receiver, whose connection it is: a producer needs no receiver."""
+        if producer is received.app:
+            return
+        edge = self.apps.edge(received.app, edges.MESSAGES, producer, received.arrived_ns, is_inward=True)
+        edge.clients.append((received.duration_ms, received.weight, received.is_error))
 
     def _pair(self, client: _Half, server: _Half) -> None:
         self.counts.paired += 1
@@ -266,6 +298,7 @@ class Traces:
                 self._count_unpaired_server(server, key)
             if number % SLICE == SLICE - 1:
                 yield
+        self.messages.expire(before_ns, now_ns)
         if self._turned_ns < before_ns:
             self._turned_ns = now_ns
             self._served_before, self._served = self._served, {}

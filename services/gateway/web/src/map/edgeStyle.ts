@@ -19,6 +19,7 @@ const styles: Readonly<Record<string, EdgeStyle>> = {
   http: { colour: "http", isDashed: false, opacity: 0.8, pace: 0.35 },
   grpc: { colour: "grpc", isDashed: true, opacity: 0.8, pace: 0.7 },
   nats: { colour: "nats", isDashed: false, opacity: 0.8, pace: 0.45 },
+  messages: { colour: "nats", isDashed: true, opacity: 0.8, pace: 0.45 },
   volume: { colour: "volume", isDashed: false, opacity: 0.6, pace: 0.12 },
   depends: dashed,
   owns: { colour: "owns", isDashed: false, opacity: 0.55, pace: 0.3 },

@@ -10,7 +10,7 @@ const relatedMax = 2000;
 /** How far the way to what it needs is followed: its owners, their services, their machines. */
 const needsSteps = 3;
 
-const neededByTarget: ReadonlySet<string> = new Set(["configures", "selects", "scales"]);
+const neededByTarget: ReadonlySet<string> = new Set(["configures", "messages", "selects", "scales"]);
 
 /** The entity itself, everything that its loss reaches, and what it needs on the nearest steps. */
 export function relatedTo(id: Id, shown: Shown): Set<Id> {

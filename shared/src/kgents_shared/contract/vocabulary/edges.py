@@ -31,6 +31,7 @@ NETWORK: Final = _kind("network", "A network connection, or membership in a netw
 HTTP: Final = _kind("http", "HTTP requests.")
 GRPC: Final = _kind("grpc", "gRPC calls.")
 NATS: Final = _kind("nats", "Messages: a client publishes to a stream, or receives from a subject.")
+MESSAGES: Final = _kind("messages", "Messages of one application that another one receives, through a broker.")
 ROUTES: Final = _kind("routes", "A Service to its pods, an Ingress or route to its Services.")
 SELECTS: Final = _kind("selects", "A NetworkPolicy applies to a pod.")
 SCALES: Final = _kind("scales", "An autoscaler sets the number of replicas of a workload.")
@@ -44,7 +45,7 @@ SAME_AS: Final = _kind("same_as", "Two sources show the same entity under two na
 CONNECTION_KINDS: Final = {each.name: each for each in _declared}
 """The connection kinds known today; open, as the kinds are."""
 
-_NEEDED_BY_TARGET: Final = frozenset({CONFIGURES, SELECTS, SCALES})
+_NEEDED_BY_TARGET: Final = frozenset({CONFIGURES, MESSAGES, SELECTS, SCALES})
 
 
 def needed_by_target(kind: str, source_kind: str) -> bool:
