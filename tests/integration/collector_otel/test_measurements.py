@@ -137,7 +137,7 @@ class Receiver(Admission):
         return await super().take(signal, body)
 
     async def note(self, body: bytes) -> Outcome:
-        for labels, samples in remote_write.parse(body, remote_write.V1):
+        for labels, samples, _ in remote_write.parse(body, remote_write.V1):
             self.samples |= {(frozenset(labels.items()), each.time, each.value) for each in samples}
         return Outcome()
 

@@ -10,6 +10,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from kgents_collector_otel.config import Config, PrometheusConfig
 from kgents_collector_otel.intake import Intake
 from kgents_collector_otel.mapping.edge import App, Edge
+from kgents_collector_otel.mapping.remote_write import V1
 from kgents_collector_otel.mapping.resource import Instance
 from kgents_collector_otel.mapping.scraped import NAME, Sample
 from kgents_collector_otel.measurements import Measurements, edge_rules
@@ -23,6 +24,7 @@ from kgents_shared.runtime.clock import unix_ns
 from support.clock import FakeClock
 from support.exposition import ISTIO, Series, shop
 from support.otel_metrics import counter, request
+from support.remote_write import PUBLISHED
 
 pytestmark = pytest.mark.unit
 
@@ -174,6 +176,20 @@ async def test_a_fault_is_shown_while_it_lasts_and_two_minutes_longer() -> None:
     assert site.measurements.faults()
     site.clock.advance(1)
     assert site.measurements.faults() == []
+
+
+@pytest.mark.parametrize(
+    ("metric", "is_missed"), [("istio_request_duration_milliseconds", True), ("other_seconds", False)]
+)
+async def test_native_histograms_that_a_rule_would_need_are_named(metric: str, is_missed: bool) -> None:
+    histogram = PUBLISHED["WriteRequest"]()
+    series = histogram.timeseries.add()
+    series.labels.add(name=NAME, value=metric)
+    series.histograms.add(count_int=1)
+    site = Site()
+    outcome = await site.measurements.take_written(V1, histogram.SerializeToString())
+    assert outcome.rejected == 0
+    assert ["always_scrape_classic_histograms" in each for each in site.measurements.faults()] == [True] * is_missed
 
 
 async def test_what_is_no_request_is_malformed() -> None:

@@ -6,36 +6,16 @@ import cramjam
 import pytest
 
 from kgents_collector_otel.mapping import remote_write
-from kgents_collector_otel.mapping.metric_wire import classes
 from kgents_collector_otel.mapping.remote_write import V1, V2, Written
 from kgents_collector_otel.mapping.scraped import Sample
 from kgents_collector_otel.source.admission import Admission, BusyError, Outcome
 from kgents_collector_otel.source.remote_write import SIGNALS, Answer, answer
 from kgents_shared.contract.errors import MalformedMessageError
 from support.clock import FakeClock
+from support.remote_write import PUBLISHED
 
 pytestmark = pytest.mark.unit
 
-PUBLISHED = classes(
-    "test.prometheus",
-    {
-        "WriteRequest": ("timeseries 1 *TimeSeries", "metadata 3 *Metadata"),
-        "TimeSeries": ("labels 1 *Label", "samples 2 *Sample", "exemplars 3 *Exemplar", "histograms 4 *Histogram"),
-        "Label": ("name 1 string", "value 2 string"),
-        "Sample": ("value 1 double", "timestamp 2 int64"),
-        "Exemplar": ("labels 1 *Label", "value 2 double", "timestamp 3 int64"),
-        "Histogram": ("count_int 1 uint64", "sum 3 double", "timestamp 15 int64"),
-        "Metadata": ("type 1 int32", "metric_family_name 2 string"),
-        "Request": ("symbols 4 *string", "timeseries 5 *Series"),
-        "Series": (
-            "labels_refs 1 *uint32",
-            "samples 2 *Sample",
-            "histograms 3 *Histogram",
-            "exemplars 4 *Exemplar",
-            "created_timestamp 6 int64",
-        ),
-    },
-)
 LABELS = {"__name__": "response_total", "deployment": "web"}
 TYPES = {
     V1: "application/x-protobuf",
@@ -90,13 +70,13 @@ async def answered(kind: str, body: bytes, *, compress: bool = True, **more: Any
 
 
 def test_a_request_of_1_0_gives_its_samples() -> None:
-    expected = [Written(LABELS, [Sample(1_000_000_000, 4.0), Sample(2_000_000_000, 5.0)])]
+    expected = [Written(LABELS, [Sample(1_000_000_000, 4.0), Sample(2_000_000_000, 5.0)], 1)]
     assert list(remote_write.parse(version1(), V1)) == expected
     assert remote_write.accepted(version1(), V1) == (2, 1, 1)
 
 
 def test_a_request_of_2_0_gives_its_samples_and_since_when_they_count() -> None:
-    assert list(remote_write.parse(version2(), V2)) == [Written(LABELS, [Sample(1_000_000_000, 4.0, 500_000_000)])]
+    assert list(remote_write.parse(version2(), V2)) == [Written(LABELS, [Sample(1_000_000_000, 4.0, 500_000_000)], 1)]
 
 
 @pytest.mark.parametrize("references", [(1,), (1, 9)])

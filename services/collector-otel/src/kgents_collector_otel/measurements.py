@@ -41,6 +41,8 @@ class Measurements:
     def __init__(self, config: Config, cluster: str, apps: Apps, clock: Clock) -> None:
         self.metrics = Metrics(cluster)
         self.scraped = Scraped(cluster, edge_rules(config))
+        self._wanted = frozenset(self.scraped.metrics)
+        self._natives = 0  # histograms that a rule would read, if they had buckets of their own
         self._config = config
         self._apps = apps
         self._clock = clock
@@ -76,8 +78,10 @@ class Measurements:
         time_slice = TimeSlice()
         now = self._clock.now()
         try:
-            for labels, samples in remote_write.parse(body, kind):
+            for labels, samples, histograms in remote_write.parse(body, kind):
                 self.scraped.take(labels, samples, now)
+                if histograms and f"{labels.get('__name__', '')}_bucket" in self._wanted:
+                    self._natives += histograms
                 await time_slice.checkpoint()
         except MalformedMessageError as error:
             raise MalformedRequestError(str(error)) from None
@@ -171,6 +175,8 @@ class Measurements:
         totals = {
             "series of metrics are refused, as there are too many; those that are known go on": refused,
             "two senders write one delta series: give each a service.instance.id": metrics.counts["overlapping"],
+            "native histograms are not read, so their latencies are not known: let Prometheus scrape classic ones, "
+            "too (always_scrape_classic_histograms)": self._natives,
             **{f"series name neither side of a call: set {needs}": n for needs, n in scraped.nameless.items()},
         }
         for text, total in totals.items():

@@ -39,6 +39,8 @@ class Written(NamedTuple):
 
     labels: Mapping[str, str]
     samples: list[Sample]
+    histograms: int = 0
+    """How many native histograms, which are not read."""
 
 
 class Accepted(NamedTuple):
@@ -93,7 +95,8 @@ def _request(data: bytes, kind: str) -> Any:
 def _written1(request: Any) -> Iterator[Written]:
     for series in request.timeseries:
         labels = {_text(each.name): _text(each.value) for each in series.labels}
-        yield Written(labels, [Sample(each.timestamp * _MS, each.value) for each in series.samples])
+        samples = [Sample(each.timestamp * _MS, each.value) for each in series.samples]
+        yield Written(labels, samples, len(series.histograms))
 
 
 def _written2(request: Any) -> Iterator[Written]:
@@ -107,7 +110,7 @@ def _written2(request: Any) -> Iterator[Written]:
         samples = [
             Sample(each.timestamp * _MS, each.value, (each.start_timestamp or created) * _MS) for each in series.samples
         ]
-        yield Written(dict(zip(names[::2], names[1::2], strict=True)), samples)
+        yield Written(dict(zip(names[::2], names[1::2], strict=True)), samples, len(series.histograms))
 
 
 def _text(data: bytes) -> str:
