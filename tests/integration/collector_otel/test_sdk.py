@@ -11,8 +11,11 @@ from kgents_shared.bus.client import Bus
 from kgents_shared.contract.entity import Ref
 from support.otel_collector import Otel, otel_collector
 from support.otel_senders import Exporter, Service, call, exporting, grpc_exporter, http_exporter, http_gzip_exporter
+from support.process import spawn_async
+from support.programs import home_of, need
 from support.waiting import eventually
 
+SENDER = Path(__file__).parents[2] / "support/otel_sender.mjs"
 SENDERS: dict[str, Exporter] = {"grpc": grpc_exporter, "http": http_exporter, "http and gzip": http_gzip_exporter}
 
 
@@ -20,6 +23,24 @@ SENDERS: dict[str, Exporter] = {"grpc": grpc_exporter, "http": http_exporter, "h
 async def otel(bus: Bus, tmp_path: Path) -> AsyncIterator[Otel]:
     async with otel_collector(bus, tmp_path) as found:
         yield found
+
+
+async def test_the_sdk_of_javascript_gives_calls_and_messages(otel: Otel) -> None:
+    node, home = need("node"), home_of("opentelemetry-js")
+    need("opentelemetry-js")
+
+    async def is_shown() -> bool:
+        sender = await spawn_async(node, SENDER, home, f"http://127.0.0.1:{otel.http}", "20")
+        assert await sender.wait() == 0
+        edges = [otel.edge("js-frontend", "js-cart"), otel.edge("js-mailer", "js-cart")]
+        return all(each is not None and each.traffic is not None for each in edges)
+
+    await eventually(is_shown, 30)
+    called, received = otel.edge("js-frontend", "js-cart"), otel.edge("js-mailer", "js-cart")
+    assert called is not None
+    assert received is not None
+    assert (called.kind, called.direction) == ("http", "out")
+    assert (received.kind, received.direction) == ("messages", "in")
 
 
 @pytest.mark.parametrize("sender", SENDERS)
