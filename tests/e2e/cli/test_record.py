@@ -140,13 +140,13 @@ async def test_a_cluster_that_is_observed_is_not_replayed_into(
 ) -> None:
     file = tmp_path / "incident.kgrec"
     await recorded(server, client, file)
-    await beat(client, "live")
     held = Lease("held", "two/1", datetime.now(UTC))
     subject = subjects.build("meta", cluster="begins", service="collector-k8s", instance=LEASE)
-    await client.request(subject, encode(held), headers={TTL: "15s"})
+    await client.request(subject, encode(held))
     result = await kgents("replay", str(file), "--as", "begins")
     assert result.code == 1
     assert "expected the lease of collector-k8s in begins to be free, found that two/1 holds it" in result.err
+    await beat(client, "live")
     result = await kgents("replay", str(file), "--as", "live")
     assert result.code == 1
     assert "found collector-k8s at work in live; try: another name with --as" in result.err

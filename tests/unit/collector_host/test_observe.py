@@ -327,3 +327,38 @@ def test_what_was_killed_for_memory_is_said_by_name_as_far_as_it_is_known() -> N
     assert text(Victim("redis-server", DATABASE), Victim("a b", "/"), count=4) == (
         "The kernel of host web-1 killed redis-server of container cdcdcdcdcdcd, a and 2 more for memory."
     )
+
+
+def test_sockets_and_addresses_of_a_namespace_are_read_in_their_usual_form() -> None:
+    """As a little-endian machine writes them; the test runs on none other."""
+    tcp = b"""  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 0100007F:1538 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1
+   1: 0200A8C0:9C40 0900A8C0:01BB 01 00000000:00000000 00:00000000 00000000     0        0 4712 1
+   2: 0200A8C0:9C41 0900A8C0:01BB 06 00000000:00000000 00:00000000 00000000     0        0 0 1
+"""
+    assert [*proc.sockets(tcp)] == [
+        (("127.0.0.1", 5432), ("0.0.0.0", 0), 4711),  # noqa: S104 - what the file says
+        (("192.168.0.2", 40_000), ("192.168.0.9", 443), 4712),
+    ]
+    mapped = tcp.replace(b"0100007F", b"0000000000000000FFFF00000100007F").replace(
+        b"00000000:0000", b"0" * 32 + b":0000"
+    )
+    assert next(proc.sockets(mapped)) == (("127.0.0.1", 5432), ("::", 0), 4711)
+    trie = (
+        b"Local:\n  |-- 127.0.0.1\n     /32 host LOCAL\n  |-- 172.17.0.2\n     /32 host LOCAL\n"
+        b"  |-- 172.17.255.255\n     /32 link BROADCAST\n"
+    )
+    assert [*proc.addresses(trie)] == ["172.17.0.2"]
+    interfaces = (
+        b"fd00000000000000000000000000abcd 02 40 00 80 eth0\nfe80000000000000000000000000abcd 02 40 20 80 eth0\n"
+    )
+    assert [*proc.addresses_6(interfaces)] == ["fd00::abcd"]
+
+
+def test_of_the_kernels_log_only_who_was_killed_is_kept() -> None:
+    record = (
+        b"6,1,2,-;oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg=/a,"
+        b"task_memcg=/system.slice/shop.service,task=python3,pid=42,uid=0\n"
+    )
+    assert proc.killed(record) == ("python3", "/system.slice/shop.service")
+    assert proc.killed(b"6,1,2,-;Memory cgroup out of memory: Killed process 42 (python3)\n") is None

@@ -7,7 +7,6 @@ stops it while it is read (`smaps`, `maps`).
 import re
 import struct
 from collections.abc import Iterator
-from ipaddress import ip_address
 from typing import Final
 
 from msgspec import Struct
@@ -188,6 +187,7 @@ def _unescaped(text: bytes) -> str:
 
 
 _ENDPOINT: Final = re.compile(rb"([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4})")
+_IPV4_BYTES: Final = 4
 _ESTABLISHED: Final = b"01"
 _LISTENING: Final = b"0A"
 
@@ -214,7 +214,9 @@ def _endpoint(found: re.Match[bytes]) -> Endpoint:
 
 
 def _host(raw: bytes) -> str:
-    return address.normalised(str(ip_address(raw)))
+    if len(raw) == _IPV4_BYTES:
+        return address.normalised(".".join(map(str, raw)))
+    return address.normalised(":".join(f"{each:x}" for each in struct.unpack("!8H", raw)))
 
 
 _LOCAL: Final = re.compile(rb"\|-- ([0-9.]+)\s+/32 host LOCAL")
