@@ -16,6 +16,7 @@ from support.audit import actions, make_record
 from support.build import make_entity, subject_of
 from support.kgents_command import run_kgents
 from support.nats_server import NatsServer
+from support.s3_server import BUCKET, S3Server
 from support.service_process import ServiceProcess
 from support.streams import stored
 from support.truth import health, topology
@@ -109,6 +110,39 @@ async def test_a_damaged_or_unfinished_backup_changes_nothing(bus: Bus, server: 
     (copy / "manifest.json").unlink()
     unfinished = await run_kgents("restore", str(copy), "--replace", "--nats", server.url)
     assert (unfinished.code, "it was not finished" in unfinished.err) == (1, True)
+    assert await messages(bus) == before
+
+
+async def test_a_backup_in_a_storage_is_restored_and_one_that_is_damaged_or_not_ours_is_refused(
+    bus: Bus, server: NatsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await write(bus, *(reported(f"pod{number}") for number in range(50)))
+    before = await messages(bus)
+    async with S3Server(tmp_path / "storage") as storage:
+        for name, value in storage.environ.items():
+            monkeypatch.setenv(name, value)
+        place = f"s3://{BUCKET}/kgents/2026-11-29"
+        done = await run_kgents("backup", place, "--nats", server.url)
+        assert (done.code, "KGENTS_ENTITY: 50 messages" in done.out) == (0, True), done.err
+        again = await run_kgents("backup", place, "--nats", server.url)
+        assert (again.code, f"found a backup in {place}" in again.err) == (2, True)
+
+        await write(bus, reported("later"))
+        done = await run_kgents("restore", place, "--replace", "--nats", server.url)
+        assert (done.code, await messages(bus) == before) == (0, True), done.err
+
+        file = storage.file_of("kgents/2026-11-29/KGENTS_ENTITY.tar.s2")
+        whole = file.read_bytes()
+        file.write_bytes(whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:])
+        flipped = await run_kgents("restore", place, "--replace", "--nats", server.url)
+        assert (flipped.code, "its SHA-256 differs" in flipped.err) == (1, True)
+        missing = await run_kgents("restore", f"{place}-not", "--nats", server.url)
+        assert (missing.code, "404" in missing.err) == (1, True)
+
+        (tmp_path / "wrong").write_text("another's")
+        monkeypatch.setenv("KGENTS__BACKUP__S3_ACCESS_KEY_FILE", str(tmp_path / "wrong"))
+        refused = await run_kgents("backup", f"{place}-2", "--nats", server.url)
+        assert (refused.code, "403" in refused.err, "another's" in refused.err) == (1, True, False)
     assert await messages(bus) == before
 
 

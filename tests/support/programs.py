@@ -64,6 +64,7 @@ NPM: Final = {
 SCRIPTS: Final = {
     "oidc-provider": ("oidc-provider@9.13.3", "node_modules/oidc-provider/lib/index.js"),
     "opentelemetry-js": ("@opentelemetry/exporter-trace-otlp-http@0.223.1", "node_modules/@opentelemetry/sdk-trace"),
+    "s3rver": ("s3rver@3.7.1", "node_modules/s3rver/bin/s3rver.js"),
 }
 """Program → the package of npm that it is in, with all that this requires. It is run by `node`."""
 WHEELS: Final = {

@@ -53,11 +53,11 @@ def write(folder: Path, manifest: Manifest) -> None:
     part.rename(folder / MANIFEST)
 
 
-def read(folder: Path) -> Manifest:
-    """The manifest of a backup, each of whose files was compared with its digest.
+def manifest_of(folder: Path) -> Manifest:
+    """The manifest of a backup, whose files may be missing or damaged.
 
     Raises:
-        KgentsError: it is none, is unfinished, or a file is not what was written.
+        KgentsError: there is none that can be read, or it names a file outside of the folder.
     """
     path = folder / MANIFEST
     try:
@@ -68,6 +68,19 @@ def read(folder: Path) -> Manifest:
         raise KgentsError(f"expected the manifest of a backup in {path}, found: {error}") from None
     if manifest.format > FORMAT:
         raise KgentsError(f"expected a backup of format {FORMAT}, found {manifest.format}; try: a newer kgents")
+    for each in manifest.streams:
+        if Path(each.file).name != each.file:
+            raise KgentsError(f"{path}: {each.stream}: expected a file in the directory, found {each.file}")
+    return manifest
+
+
+def read(folder: Path) -> Manifest:
+    """The manifest of a backup, each of whose files was compared with its digest.
+
+    Raises:
+        KgentsError: it is none, is unfinished, or a file is not what was written.
+    """
+    manifest = manifest_of(folder)
     faults = [fault for each in manifest.streams if (fault := _fault(folder, each))]
     if faults:
         raise KgentsError(f"the backup in {folder} is damaged, nothing was restored: {'; '.join(faults)}")
@@ -75,17 +88,21 @@ def read(folder: Path) -> Manifest:
 
 
 def _fault(folder: Path, stream: CopiedStream) -> str:
-    if Path(stream.file).name != stream.file:
-        return f"{stream.stream}: expected a file in the directory, found {stream.file}"
     if stream.config.get("name") != stream.stream:  # the server does not survive it
         return f"{stream.stream}: expected its configuration, found that of {stream.config.get('name')}"
-    digest = hashlib.sha256()
     try:
-        for chunk in chunks_of(folder / stream.file):
-            digest.update(chunk)
+        found = sha256_of(folder / stream.file)
     except OSError as error:
         return f"{stream.file}: {error.strerror}"
-    return "" if digest.hexdigest() == stream.sha256 else f"{stream.file}: its SHA-256 differs from the manifest's"
+    return "" if found == stream.sha256 else f"{stream.file}: its SHA-256 differs from the manifest's"
+
+
+def sha256_of(path: Path) -> str:
+    """The digest of a file, as a manifest has it."""
+    digest = hashlib.sha256()
+    for chunk in chunks_of(path):
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 def chunks_of(path: Path) -> Iterator[bytes]:

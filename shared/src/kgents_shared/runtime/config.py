@@ -28,7 +28,7 @@ from kgents_shared.runtime.assembly import assemble
 from kgents_shared.runtime.ini import UnusableFileError
 from kgents_shared.runtime.layers import ENVIRONMENT, Layer, Layers, document, variable
 from kgents_shared.runtime.report import Report
-from kgents_shared.runtime.sections import LogConfig, ProbesConfig, TelemetryConfig
+from kgents_shared.runtime.sections import BackupConfig, LogConfig, ProbesConfig, TelemetryConfig
 from kgents_shared.runtime.settings import Given, Setting, settings_of
 
 _OTLP_VARIABLE: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
@@ -77,6 +77,9 @@ class CommonConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     probes: ProbesConfig = ProbesConfig()
     """Where `/livez`, `/readyz` and `/metrics` are served."""
+
+    backup: BackupConfig = BackupConfig()
+    """Where `kgents backup` and `restore` find a storage for `s3://…`; services do not use it."""
 
     def faults(self) -> Iterator[Fault]:
         if not self.cluster.strip():

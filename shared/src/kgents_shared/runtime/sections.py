@@ -1,4 +1,4 @@
-"""The configuration of every process's log, spans and probes.
+"""The configuration of every process's log, spans and probes, and of where backups are kept.
 
 Separate from the modules that do this work, so that a command that only reads does not import their libraries.
 """
@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from kgents_shared.bus.config import Secret
+from kgents_shared.bus.files import authorities
 from kgents_shared.contract.section import Fault, Section, unusable_url
 from kgents_shared.contract.vocabulary.kinds import KINDS
 
@@ -64,3 +66,34 @@ class ProbesConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def faults(self) -> Iterator[Fault]:
         if not self.host.strip():
             yield Fault("host", "an address to listen on", "an empty text", "try: 127.0.0.1, or 0.0.0.0 for every one")
+
+
+class BackupConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The S3-compatible storage of `kgents backup s3://BUCKET/PREFIX`; a directory needs none of this."""
+
+    s3_endpoint: str = ""
+    """Its base url, such as `https://s3.eu-central-1.amazonaws.com`. Buckets are addressed by path below it. Empty:
+    there is none."""
+
+    s3_region: str = "us-east-1"
+    """The region that requests are signed for; storages without regions take the default."""
+
+    s3_access_key: Secret | None = None
+    """The id of the key. It needs to get, put and list objects below the prefix, nothing else."""
+
+    s3_secret_key: Secret | None = None
+    """The key that requests are signed with."""
+
+    s3_ca_file: str | None = None
+    """PEM file of the authorities that may have signed the storage's certificate. null: those of this machine."""
+
+    def faults(self) -> Iterator[Fault]:
+        if self.s3_endpoint:
+            yield from unusable_url("s3_endpoint", self.s3_endpoint, ("https", "http"), "https://s3.example.com")
+        if (self.s3_access_key is None) != (self.s3_secret_key is None):
+            names = ("s3_access_key", "s3_secret_key")
+            given, missing = names if self.s3_secret_key is None else reversed(names)
+            yield Fault(missing, f"a value beside {given}", "none", f"set both, or none: {missing}_file names a file")
+
+    def check(self) -> Iterator[Fault]:
+        yield from authorities(self.s3_ca_file, "s3_ca_file")

@@ -1,9 +1,10 @@
-"""`kgents restore`: a directory of `kgents backup` → the streams on a server, compared with the manifest."""
+"""`kgents restore`: what `kgents backup` has made → the streams on a server, compared with the manifest."""
 
 import asyncio
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 import click
@@ -11,7 +12,9 @@ import click
 from kgents_cli import backup_files
 from kgents_cli.auditing.recording import written
 from kgents_cli.backup_files import CopiedStream
+from kgents_cli.backup_place import fetch, place_argument
 from kgents_cli.connection import connected
+from kgents_cli.object_storage import Place, Storage
 from kgents_cli.options import Target, target_options
 from kgents_cli.output import WARNING, note, say
 from kgents_shared.bus.audit import audited
@@ -28,13 +31,13 @@ TRAIL: Final = NAME_BY_SIGNAL["audit"]
 
 
 @click.command("restore")
-@click.argument("directory", type=click.Path(path_type=Path, file_okay=False, exists=True))
+@click.argument("place", callback=place_argument, metavar="PLACE")
 @click.option("--stream", "names", multiple=True, metavar="NAME", help="Only this stream; may be repeated.")
 @click.option("--replace", is_flag=True, help="Remove streams that exist, with all they hold, and restore them.")
 @click.option("--dry-run", is_flag=True, help="Only check the backup, and print what would be done.")
 @target_options
-def command(directory: Path, names: tuple[str, ...], replace: bool, dry_run: bool, target: Target) -> None:
-    """Restore the streams that DIRECTORY holds, as `kgents backup` made it.
+def command(place: Path | Place, names: tuple[str, ...], replace: bool, dry_run: bool, target: Target) -> None:
+    """Restore the streams that PLACE holds, a directory or s3://BUCKET/PREFIX, as `kgents backup` made it.
 
     The audit trail is restored where there is none, and never replaced.
 
@@ -46,12 +49,19 @@ def command(directory: Path, names: tuple[str, ...], replace: bool, dry_run: boo
     Examples:
       kgents restore /backup/2026-11-29 --dry-run
       kgents restore /backup/2026-11-29 --replace
+      kgents restore s3://backups/kgents/2026-11-29 --dry-run
     """  # noqa: D301
-    asyncio.run(_restore(target.load(), directory, names, replace=replace, dry_run=dry_run))
+    common = target.load()
+    if isinstance(place, Path):
+        asyncio.run(_restore(common, place, str(place), names, replace=replace, dry_run=dry_run))
+        return
+    with tempfile.TemporaryDirectory(prefix="kgents-restore-") as directory:
+        fetch(Storage(place, common.backup), Path(directory))
+        asyncio.run(_restore(common, Path(directory), str(place), names, replace=replace, dry_run=dry_run))
 
 
 async def _restore(
-    common: CommonConfig, directory: Path, names: Sequence[str], *, replace: bool, dry_run: bool
+    common: CommonConfig, directory: Path, place: str, names: Sequence[str], *, replace: bool, dry_run: bool
 ) -> None:
     manifest = await asyncio.to_thread(backup_files.read, directory)
     chosen = [each for each in manifest.streams if not names or each.stream in names]
@@ -75,11 +85,11 @@ async def _restore(
         if chosen and chosen[0].stream == TRAIL:
             say(await _restored(session, directory, chosen.pop(0), is_there=False))
         after = {
-            "directory": str(directory), "made_at": manifest.made_at,
+            "directory": place, "made_at": manifest.made_at,
             "streams": {each.stream: each.messages for each in chosen},
         }  # fmt: skip
         record = written(
-            common.cluster, RESTORE, f"backup {directory.name}", before={"existing": existing}, after=after
+            common.cluster, RESTORE, f"backup {PurePosixPath(place).name}", before={"existing": existing}, after=after
         )
         async with await _recorded(bus, record):
             for each in chosen:

@@ -1,0 +1,157 @@
+"""Files in an S3-compatible storage: requests signed with the keys of the configuration (AWS Signature Version 4).
+
+Objects are addressed by path, `ENDPOINT/BUCKET/KEY`, which every such storage understands. Each is one request, so an
+object has at most 5 GiB; streams of ours are far smaller.
+"""
+
+import hashlib
+import hmac
+import http.client
+import ssl
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Final
+from urllib.parse import quote, urlsplit
+
+import msgspec
+
+from kgents_shared.contract.errors import KgentsError
+from kgents_shared.runtime.clock import SystemClock
+from kgents_shared.runtime.sections import BackupConfig
+
+SCHEME: Final = "s3://"
+TIMEOUT_S: Final = 60.0
+"""For each read and write of a connection, not for a whole file."""
+OBJECT_MAX_BYTES: Final = 5 * 1024**3
+"""What S3 takes in one request."""
+READ_BYTES: Final = 1024**2
+FAULT_BYTES: Final = 4096
+"""Of what a storage says is wrong."""
+NOTHING: Final = hashlib.sha256().hexdigest()
+"""The digest of a request without a body."""
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A folder in a bucket."""
+
+    bucket: str
+    prefix: str
+
+    def __str__(self) -> str:
+        return f"{SCHEME}{self.bucket}/{self.prefix}"
+
+
+def place_of(text: str) -> Place:
+    """`s3://BUCKET/PREFIX`.
+
+    Raises:
+        ValueError: it has no bucket, or no prefix; the text says what was expected.
+    """
+    bucket, _, prefix = text.removeprefix(SCHEME).partition("/")
+    if not bucket or not prefix.strip("/"):
+        raise ValueError(f"expected {SCHEME}BUCKET/PREFIX, found {text}; try: {SCHEME}backups/kgents/2026-11-29")
+    return Place(bucket, prefix.strip("/"))
+
+
+class Storage:
+    """One folder in a bucket; every call blocks.
+
+    Every method raises KgentsError where the storage refuses, or is not reached; the text names the object.
+    """
+
+    def __init__(self, place: Place, config: BackupConfig) -> None:
+        """Raises KgentsError: no endpoint, or no keys, are configured."""
+        self.place = place
+        if not config.s3_endpoint or config.s3_access_key is None or config.s3_secret_key is None:
+            raise KgentsError(
+                "expected backup.s3_endpoint, s3_access_key and s3_secret_key in the settings, found some missing; "
+                "try: KGENTS__BACKUP__S3_ENDPOINT, KGENTS__BACKUP__S3_ACCESS_KEY_FILE and "
+                "KGENTS__BACKUP__S3_SECRET_KEY_FILE"
+            )
+        self._url = urlsplit(config.s3_endpoint)
+        self._region = config.s3_region
+        self._access_key, self._secret_key = config.s3_access_key, config.s3_secret_key
+        self._tls = ssl.create_default_context(cafile=config.s3_ca_file) if self._url.scheme == "https" else None
+
+    def has(self, name: str) -> bool:
+        """Whether there is such an object."""
+        with self._request("HEAD", name, may_miss=True) as answer:
+            return answer.status == http.HTTPStatus.OK
+
+    def put(self, name: str, path: Path, sha256: str) -> None:
+        """Store a file; the storage compares it with its digest."""
+        size = path.stat().st_size
+        if size > OBJECT_MAX_BYTES:
+            raise KgentsError(f"{self.place}/{name}: expected at most 5 GiB, found {size} bytes; try: a directory")
+        with path.open("rb") as file, self._request("PUT", name, file, size, sha256):
+            pass
+
+    def get(self, name: str, path: Path) -> None:
+        """Fetch an object into a file."""
+        try:
+            with self._request("GET", name) as answer, path.open("wb") as file:
+                while chunk := answer.read(READ_BYTES):
+                    file.write(chunk)
+        except (OSError, http.client.HTTPException) as error:
+            raise KgentsError(f"{self.place}/{name}: cannot be fetched: {error}") from error
+
+    def _request(
+        self, method: str, name: str, body: IO[bytes] | None = None, size: int = 0, sha256: str = NOTHING,
+        *, may_miss: bool = False,
+    ) -> http.client.HTTPResponse:  # fmt: skip
+        path = quote("/".join((self._url.path.rstrip("/"), self.place.bucket, self.place.prefix, name)))
+        headers = {"host": self._url.netloc, "x-amz-content-sha256": sha256}
+        headers |= signed(
+            method, path, headers, self._region, self._access_key.reveal(), self._secret_key.reveal(),
+            SystemClock().now(),
+        )  # fmt: skip
+        headers["connection"] = "close"
+        if body is not None:
+            headers["content-length"] = str(size)
+        try:
+            connection = self._connection()
+            connection.request(method, path, body, headers)
+            answer = connection.getresponse()
+            if answer.status < http.HTTPStatus.MULTIPLE_CHOICES or (
+                may_miss and answer.status == http.HTTPStatus.NOT_FOUND
+            ):
+                return answer
+            said = answer.read(FAULT_BYTES).decode(errors="replace")
+        except (OSError, http.client.HTTPException) as error:
+            raise KgentsError(f"{self._url.netloc} is not reached: {error}; check backup.s3_endpoint") from error
+        raise KgentsError(f"{self.place}/{name}: the storage answers {answer.status} {answer.reason}: {_code_of(said)}")
+
+    def _connection(self) -> http.client.HTTPConnection:
+        host, port = self._url.hostname or "", self._url.port
+        if self._tls is None:
+            return http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
+        return http.client.HTTPSConnection(host, port, timeout=TIMEOUT_S, context=self._tls)
+
+
+def signed(
+    method: str, path: str, headers: Mapping[str, str], region: str, access_key: str, secret_key: str, now: datetime
+) -> dict[str, str]:
+    """The headers that sign a request without a query, by AWS Signature Version 4. Pure.
+
+    `headers` have lower-case names, among them `host` and `x-amz-content-sha256`; `now` is in UTC.
+    """
+    stamp = f"{now:%Y%m%dT%H%M%SZ}"
+    given = {**headers, "x-amz-date": stamp}
+    names = ";".join(sorted(given))
+    lines = "".join(f"{name}:{given[name].strip()}\n" for name in sorted(given))
+    request = "\n".join((method, path, "", lines, names, given["x-amz-content-sha256"]))
+    scope = f"{now:%Y%m%d}/{region}/s3/aws4_request"
+    text = "\n".join(("AWS4-HMAC-SHA256", stamp, scope, hashlib.sha256(request.encode()).hexdigest()))
+    key = f"AWS4{secret_key}".encode()
+    for part in scope.split("/"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    signature = hmac.digest(key, text.encode(), "sha256").hex()
+    credential = f"Credential={access_key}/{scope}, SignedHeaders={names}, Signature={signature}"
+    return {"x-amz-date": stamp, "authorization": f"AWS4-HMAC-SHA256 {credential}"}
+
+
+def _code_of(text: str) -> str:
+    """What a storage says is wrong, of its XML."""
+    _, found, rest = text.partition("<Code>")
+    return rest.partition("</Code>")[0] if found else "no reason given"
