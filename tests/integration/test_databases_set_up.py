@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import ssl
 import subprocess
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
@@ -19,7 +20,7 @@ from support.postgres_server import PostgresServer, owner
 from support.process import OwnProcess, accepts, spawn, until_ready
 from support.programs import need
 from support.redis_server import program_of
-from support.tls_databases import require_certificates
+from support.tls_databases import private_copy
 from support.waiting import eventually
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "databases"
@@ -55,6 +56,16 @@ class Deployed(PostgresServer):
         shutil.copy(FOLDER / "postgres" / "pg_hba.development.conf", self.data / "pg_hba.conf")
         self.give(self.data / "deployed.conf", self.data / "pg_hba.conf", archive)
 
+    async def produce(self, certificates: Certificates) -> None:
+        """Start again with the files of production: TLS, and no connection without it but our own, over the socket."""
+        tls = adapted(FOLDER / "postgres" / "tls.conf", self, certificates)
+        hba = f"local all root trust\n{(FOLDER / 'postgres' / 'pg_hba.conf').read_text()}"
+        await self.stop()
+        with (self.data / "deployed.conf").open("a") as file:
+            file.write(tls)
+        (self.data / "pg_hba.conf").write_text(hba)
+        await self.start()
+
     def environment_of(self, role: str, password: str) -> dict[str, str]:
         """For programs of PostgreSQL that connect as a role."""
         programs = f"{self._programs}:{os.environ['PATH']}"
@@ -62,6 +73,15 @@ class Deployed(PostgresServer):
             "PGHOST": "127.0.0.1", "PGPORT": str(self.port), "PGUSER": role, "PGPASSWORD": password, "PATH": programs,
             "HOME": "/tmp",  # noqa: S108
         }  # fmt: skip
+
+
+def adapted(path: Path, server: PostgresServer, certificates: Certificates) -> str:
+    """A file of ours with the certificates where this server has its own copies, as a container has them in /tls."""
+    text = path.read_text()
+    own = {"ca.crt": certificates.ca, "tls.crt": certificates.server, "tls.key": certificates.server_key}
+    for name, source in own.items():
+        text = text.replace(f"/tls/{name}", str(private_copy(source, server.directory / name, server)))
+    return text
 
 
 @pytest.fixture
@@ -92,47 +112,64 @@ async def test_postgresql_takes_our_files_and_the_collector_only_reads(postgres:
     await monitor.close()
 
 
-async def test_postgresql_without_tls_is_refused_in_production(postgres: Deployed, tmp_path: Path) -> None:
-    """The rules of production are read without an error, and no line takes a connection in the clear."""
-    await require_certificates(postgres, Certificates(tmp_path))
-    ours = (FOLDER / "postgres" / "pg_hba.conf").read_text()
-    (postgres.data / "pg_hba.conf").write_text(f"local all root trust\n{ours}")
-    await postgres.sql("select pg_reload_conf()")
+async def test_in_production_postgresql_and_pgbouncer_take_no_connection_without_tls(
+    postgres: Deployed, tmp_path: Path
+) -> None:
+    certificates = Certificates(tmp_path)
+    await postgres.produce(certificates)
     assert await postgres.value("select count(*) from pg_hba_file_rules where error is not null") == 0
+    password = PASSWORDS["monitor_password"]
+    with pytest.raises(asyncpg.InvalidAuthorizationSpecificationError):
+        await postgres.connect("kgents", password, ssl=False)
+    await (await postgres.connect("kgents", password, ssl="require")).close()
 
-    async def is_refused() -> bool:
-        try:
-            await (await postgres.connect("kgents", PASSWORDS["monitor_password"], ssl=False)).close()
-        except asyncpg.InvalidAuthorizationSpecificationError:
-            return True
-        return False
+    await postgres.sql("create role app login password 'for the app'")
+    tls = adapted(FOLDER / "pgbouncer" / "tls.ini", postgres, certificates)
+    async with Pooler(tmp_path / "pgbouncer", postgres, tls) as pooler:
+        login = pooler.login("app", "for the app")
+        with pytest.raises((asyncpg.PostgresError, ConnectionError)):
+            await asyncpg.connect(**login, ssl=False)
+        trusted = ssl.create_default_context(cafile=certificates.ca)
+        connection = await asyncpg.connect(**login, ssl=trusted)
+        # PgBouncer has verified the name in the server's certificate, and PostgreSQL sees an encrypted session.
+        assert await connection.fetchval("select ssl from pg_stat_ssl where pid = pg_backend_pid()")
+        await connection.close()
 
-    await eventually(is_refused)
-    await (await postgres.connect("kgents", PASSWORDS["monitor_password"], ssl="require")).close()
+
+class Pooler(PgbouncerServer):
+    """`pgbouncer.ini` as a container runs it, maybe with `tls.ini` after it."""
+
+    def __init__(self, directory: Path, postgres: PostgresServer, more: str = "") -> None:
+        super().__init__(directory, postgres)
+        self._more = more
+
+    def _write(self) -> None:
+        users = self.directory / "users"
+        users.write_text(f'"pooler" "{PASSWORDS["pooler_password"]}"\n')
+        ini = (FOLDER / "pgbouncer" / "pgbouncer.ini").read_text()
+        ini = ini.replace("host=postgres port=5432", f"host=127.0.0.1 port={self._postgres.port}")
+        ini = ini.replace("listen_addr = *", "listen_addr = 127.0.0.1").replace("6432", str(self.port))
+        ini = ini.replace("/secrets/userlist.txt", str(users))
+        (self.directory / "pgbouncer.ini").write_text(f"{ini}\nlogfile = {self.directory / 'log'}\n{self._more}")
+        for path in (self.directory, *self.directory.iterdir()):
+            os.chown(path, owner().pw_uid, owner().pw_gid)
+
+    def login(self, user: str, password: str) -> dict[str, Any]:
+        """For asyncpg."""
+        return {
+            "host": "127.0.0.1", "port": self.port, "database": "postgres", "user": user, "password": password,
+            "statement_cache_size": 0,
+        }  # fmt: skip
 
 
 async def test_pgbouncer_asks_postgresql_for_passwords_of_applications_only(postgres: Deployed, tmp_path: Path) -> None:
     await postgres.sql("create role app login password 'for the app'")
-    pooler = PgbouncerServer(tmp_path / "pgbouncer", postgres)
-    ini = (FOLDER / "pgbouncer" / "pgbouncer.ini").read_text()
-
-    def write() -> None:
-        users = pooler.directory / "users"
-        users.write_text(f'"pooler" "{PASSWORDS["pooler_password"]}"\n')
-        adapted = ini.replace("host=postgres port=5432", f"host=127.0.0.1 port={postgres.port}")
-        adapted = adapted.replace("listen_addr = *", "listen_addr = 127.0.0.1").replace("6432", str(pooler.port))
-        (pooler.directory / "pgbouncer.ini").write_text(adapted.replace("/secrets/userlist.txt", str(users)))
-        for path in (pooler.directory, *pooler.directory.iterdir()):
-            os.chown(path, owner().pw_uid, owner().pw_gid)
-
-    pooler._write = write  # type: ignore[method-assign]
-    async with pooler:
-        login = {"host": "127.0.0.1", "port": pooler.port, "database": "postgres", "statement_cache_size": 0}
-        connection = await asyncpg.connect(user="app", password="for the app", **login)  # noqa: S106
+    async with Pooler(tmp_path / "pgbouncer", postgres) as pooler:
+        connection = await asyncpg.connect(**pooler.login("app", "for the app"))
         assert await connection.fetchval("select current_user") == "app"
         await connection.close()
         with pytest.raises(asyncpg.PostgresError):
-            await asyncpg.connect(user="root", password="root", **login)  # noqa: S106
+            await asyncpg.connect(**pooler.login("root", "root"))
 
 
 async def rows_of(server: PostgresServer, database: str = "postgres") -> list[int]:
@@ -188,12 +225,13 @@ async def is_primary(server: PostgresServer) -> bool:
 
 
 class Redis(OwnProcess):
-    """`start` of deploy/databases, as a container runs it."""
+    """`start` of deploy/databases, as a container runs it; with certificates as in production."""
 
-    def __init__(self, folder: Path, variant: str, *options: str) -> None:
+    def __init__(self, folder: Path, variant: str, *options: str, tls: Certificates | None = None) -> None:
         self.folder, self.port = folder, free_port()
         self._program = program_of(variant)
         self._options = options
+        self._tls = tls
 
     async def __aenter__(self) -> "Redis":
         for name in ("run", "data", "secrets"):
@@ -202,40 +240,65 @@ class Redis(OwnProcess):
             (self.folder / "secrets" / name).write_text(f"{secret}\n")
         log = self.folder / "log"
         command = [FOLDER / "redis" / "start", self._program, FOLDER / "redis" / "redis.conf"]
-        options = ["--port", self.port, "--dir", self.folder / "data", "--maxmemory", "100mb", *self._options]
+        port = "--port" if self._tls is None else "--tls-port"
+        options = [port, self.port, "--dir", self.folder / "data", "--maxmemory", "100mb", *self._options]
         environment = {**os.environ, "SECRETS": str(self.folder / "secrets"), "RUN": str(self.folder / "run")}
+        if self._tls is not None:
+            environment["MORE"] = str(self._tls_conf(self._tls))
         with log.open("ab") as out:
             self._process = spawn([str(each) for each in (*command, *options)], env=environment, stdout=out, stderr=out)
         await until_ready(self._process, lambda: accepts(self.port), log)
         return self
 
+    def _tls_conf(self, tls: Certificates) -> Path:
+        text = (FOLDER / "redis" / "tls.conf").read_text()
+        for name, path in (("ca.crt", tls.ca), ("tls.crt", tls.server), ("tls.key", tls.server_key)):
+            text = text.replace(f"/tls/{name}", str(path))
+        (self.folder / "tls.conf").write_text(text)
+        return self.folder / "tls.conf"
+
     async def __aexit__(self, *_: object) -> None:
         self.kill()
 
+    @property
+    def address(self) -> list[str]:
+        """For redis-cli."""
+        tls = [] if self._tls is None else ["--tls", "--cacert", str(self._tls.ca)]
+        return ["-p", str(self.port), *tls]
+
     def cli(self, user: str, *words: str) -> str:
-        command = [str(need("redis-cli")), "-p", str(self.port), "--user", user, "--no-auth-warning", *words]
+        command = [str(need("redis-cli")), *self.address, "--user", user, "--no-auth-warning", *words]
         environment = {**os.environ, "REDISCLI_AUTH": SECRETS[user]}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
         return (done.stdout + done.stderr).strip()
 
 
-@pytest.mark.parametrize("variant", ["redis-7.0", "valkey"])
-async def test_redis_gives_each_user_the_least_rights(tmp_path: Path, variant: str) -> None:
-    async with Redis(tmp_path / "master", variant) as master:
+@pytest.mark.parametrize(("variant", "in_production"), [("valkey", False), ("redis-7.0", True)])
+async def test_redis_gives_each_user_the_least_rights(tmp_path: Path, variant: str, *, in_production: bool) -> None:
+    tls = Certificates(tmp_path) if in_production else None
+    async with Redis(tmp_path / "master", variant, tls=tls) as master:
         assert master.cli("app", "SET", "cart", "1") == "OK"
         assert "NOPERM" in master.cli("app", "FLUSHALL")
         assert "NOPERM" in master.cli("app", "CONFIG", "GET", "*")
         assert "redis_version" in master.cli("kgents", "INFO")
         assert "NOPERM" in master.cli("kgents", "GET", "cart")
         assert "NOPERM" in master.cli("replica", "GET", "cart")
-        anonymous = subprocess.run(
-            [str(need("redis-cli")), "-p", str(master.port), "GET", "cart"], capture_output=True, text=True, timeout=30,
-            check=False,
-        )  # fmt: skip
-        assert "NOAUTH" in anonymous.stdout
-        async with Redis(tmp_path / "replica", variant, "--replicaof", f"127.0.0.1 {master.port}") as replica:
+        assert "NOAUTH" in anonymous(*master.address)
+        if in_production:
+            assert "PONG" not in (found := anonymous("-p", str(master.port)))
+            assert "NOAUTH" not in found, "without TLS nothing answers"
+        of_master = ("--replicaof", f"127.0.0.1 {master.port}")
+        async with Redis(tmp_path / "replica", variant, *of_master, tls=tls) as replica:
             await eventually(lambda: replica.cli("app", "GET", "cart") == "1")
             assert "READONLY" in replica.cli("app", "SET", "cart", "2")
+
+
+def anonymous(*address: str) -> str:
+    """What one who does not log in is told."""
+    done = subprocess.run(
+        [str(need("redis-cli")), *address, "PING"], capture_output=True, text=True, timeout=30, check=False
+    )
+    return done.stdout + done.stderr
 
 
 async def test_redis_is_restored_from_its_append_only_file_and_from_a_copy(tmp_path: Path) -> None:

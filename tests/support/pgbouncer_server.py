@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Self
 
 from support.ports import free_port
 from support.postgres_server import PASSWORD, PostgresServer, own_directory, owner
@@ -21,7 +22,7 @@ class PgbouncerServer(OwnProcess):
         self._postgres = postgres
         self._settings = settings
 
-    async def __aenter__(self) -> "PgbouncerServer":
+    async def __aenter__(self) -> Self:
         self.directory = own_directory(self.directory)
         self._write()
         await self.start()

@@ -18,7 +18,7 @@ async def require_certificates(server: PostgresServer, certificates: Certificate
     """Restart a PostgreSQL so that it accepts nothing but TLS, with a certificate of the authority."""
     names = {"ca.pem": certificates.ca, "server.pem": certificates.server, "server.key": certificates.server_key}
     for name, source in names.items():
-        _private_copy(source, server.data / name, server)
+        private_copy(source, server.data / name, server)
     files = {"ssl_ca_file": "ca.pem", "ssl_cert_file": "server.pem", "ssl_key_file": "server.key"}
     await server.stop()
     server.configure(ssl="on", **files)
@@ -33,7 +33,7 @@ async def pgbouncer_with_tls(
     """A PgBouncer that requires TLS and a certificate."""
     files = {"ca": certificates.ca, "cert": certificates.server, "key": certificates.server_key}
     for name, source in files.items():
-        files[name] = _private_copy(source, postgres.directory / f"bouncer-{name}.pem", postgres)
+        files[name] = private_copy(source, postgres.directory / f"bouncer-{name}.pem", postgres)
     settings = {f"client_tls_{name}_file": path for name, path in files.items()}
     async with PgbouncerServer(directory, postgres, client_tls_sslmode="verify-ca", **settings) as server:
         yield server
@@ -51,7 +51,7 @@ async def redis_with_tls(directory: Path, certificates: Certificates) -> AsyncIt
         yield server, port
 
 
-def _private_copy(source: Path, target: Path, server: PostgresServer) -> Path:
+def private_copy(source: Path, target: Path, server: PostgresServer) -> Path:
     """A copy that only the server's owner can read: it refuses any other key."""
     shutil.copyfile(source, target)
     target.chmod(0o600)
