@@ -22,6 +22,8 @@ UNUSED: Final = frozenset(
 NAME: Final = "kgents-base:1"
 OLD_LIBRARIES: Final = ("libpthread.so.0", "libdl.so.2", "librt.so.1", "libutil.so.1", "libm.so.6")
 """Parts of the C library that wheels still ask for by name."""
+OF_SLIM: Final = ("libstdc++.so.6", "libgcc_s.so.1")
+"""What is there besides: wheels of C++, such as gRPC's, ask for it."""
 FOLDERS: Final = ("tmp", "var/lib", "opt")
 
 
@@ -56,7 +58,7 @@ def _linked(programs: Iterable[Path]) -> set[str]:
     done = subprocess.run(["ldd", *map(str, programs)], capture_output=True, text=True, timeout=60, check=True)
     found = set(re.findall(r"(/\S+\.so[.\d]*) \(", done.stdout)) | set(re.findall(r"=> (/\S+)", done.stdout))
     (c_library,) = (Path(path) for path in found if path.endswith("/libc.so.6"))
-    return found | {str(path) for name in OLD_LIBRARIES if (path := c_library.with_name(name)).exists()}
+    return found | {str(path) for name in (*OLD_LIBRARIES, *OF_SLIM) if (path := c_library.with_name(name)).exists()}
 
 
 def _link(tar: tarfile.TarFile, name: str, target: str) -> None:

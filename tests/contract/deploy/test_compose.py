@@ -20,12 +20,14 @@ ROOT: Final = Path(__file__).parents[3]
 COMPOSE: Final = ROOT / "deploy/compose"
 PROFILES: Final = ("core", "docker", "databases", "observability", "archive", "otlp")
 OWN: Final = "kgents-"
+PROMETHEUS: Final = ROOT / "deploy/observability/prometheus/prometheus.yml"
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """The folder as an operator has it, with a token."""
     shutil.copytree(COMPOSE, tmp_path / "compose")
+    shutil.copytree(PROMETHEUS.parent, tmp_path / "observability/prometheus")
     (tmp_path / "compose/secrets").mkdir()
     (tmp_path / "compose/secrets/tokens").touch()
     return tmp_path / "compose"
@@ -50,7 +52,7 @@ def test_each_profile_can_be_started_alone(folder: Path, profile: str) -> None:
 def test_every_service_that_needs_no_cluster_is_in_a_profile(folder: Path) -> None:
     found = set(project(folder, *PROFILES)["services"])
     # collector-host needs the network and the processes of the machine: a unit of systemd, or a container of its own.
-    assert found - {"nats", "provision", "docker-proxy"} == set(SERVICES) - {
+    assert found - {"nats", "provision", "docker-proxy", "prometheus"} == set(SERVICES) - {
         "collector-k8s",
         "collector-host",
         "operator",
@@ -116,6 +118,25 @@ def test_the_configuration_of_nats_is_one() -> None:
     server = Path(sys.executable).with_name("nats-server")
     done = subprocess.run([server, "-t", "-c", COMPOSE / "nats.conf"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_prometheus_reads_each_service_and_expects_those_of_the_core_to_be_there(folder: Path) -> None:
+    done = subprocess.run(
+        [str(need("promtool")), "check", "config", str(PROMETHEUS)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    services = project(folder, *PROFILES)["services"]
+    assert Path(config_of(folder, "prometheus")).read_bytes() == PROMETHEUS.read_bytes()
+    assert Path(config_of(folder, "rules")).read_bytes() == (PROMETHEUS.parent / "rules.yml").read_bytes()
+    ours = {name: each["profiles"] for name, each in services.items() if OWN in each["image"] and name != "provision"}
+    expected, optional = yaml.safe_load(PROMETHEUS.read_text())["scrape_configs"]
+    core = {name for name, profiles in ours.items() if "core" in profiles}
+    assert set(expected["static_configs"][0]["targets"]) == {f"{name}:8080" for name in core}
+    assert set(optional["dns_sd_configs"][0]["names"]) == set(ours) - core
+
+
+def config_of(folder: Path, name: str) -> str:
+    return str(project(folder, "observability")["configs"][name]["file"])
 
 
 def test_the_configuration_of_the_proxy_is_one() -> None:
