@@ -1,7 +1,9 @@
 """What the readings of an edge's copies mean."""
 
-from kgents_edge_sync.link import BLOCKED_AFTER_S, WAKE_AGAIN_S, Link
-from kgents_shared.bus.edges import SETTLED_S, Copy
+import pytest
+
+from kgents_edge_sync.link import BLOCKED_AFTER_S, WAKE_AGAIN_S, Link, remark
+from kgents_shared.bus.edges import DROPPING, SETTLED_S, Copy, dropped, refused
 from kgents_shared.bus.jetstream import SourceInfo
 
 HEARD = 1_000_000_000
@@ -86,3 +88,24 @@ def test_a_stream_that_is_new_or_went_back_removes_nothing() -> None:
     assert copy(age_s=SETTLED_S).is_settled
     assert not copy(age_s=SETTLED_S - 1).is_settled
     assert not copy(age_s=SETTLED_S, edge_seq=9, seq=10).is_settled
+
+
+@pytest.mark.parametrize("limit", ["max_msg_size", *DROPPING])
+def test_a_limit_of_the_hub_that_is_tighter_than_the_edges_is_named(limit: str) -> None:
+    judge = refused if limit == "max_msg_size" else dropped
+    for hub, edge in ((100, 200), (100, -1), (100, 0)):
+        assert limit in judge({limit: hub}, {limit: edge})
+    for hub, edge in ((100, 100), (200, 100), (-1, 100), (-1, -1), (0, 100)):
+        assert judge({limit: hub}, {limit: edge}) == ""
+    assert judge({}, {}) == ""
+
+
+def test_what_the_hub_forgets_is_remarked_and_blocks_nothing() -> None:
+    found = [copy(dropped=dropped({"max_age": 600 * 10**9}, {"max_age": 3600 * 10**9}))]
+    assert remark(found).startswith("KGENTS_ENTITY: max_age is 600 s at the hub, 3600 s at the edge; try:")
+    assert remark([copy()]) == ""
+    link = Link()
+    link.read(found, 0)
+    assert link.fault(found, 0) == ""
+    assert "never expire" in dropped({"allow_msg_ttl": False}, {"allow_msg_ttl": True})
+    assert "discard is new" in refused({"discard": "new"}, {"discard": "old"})

@@ -5,7 +5,7 @@ from typing import Final
 import structlog
 
 from kgents_edge_sync.config import Config
-from kgents_edge_sync.link import Link
+from kgents_edge_sync.link import Link, remark
 from kgents_shared.bus import edges, requests
 from kgents_shared.bus.edges import Copy
 from kgents_shared.bus.requests import api_prefix_of
@@ -73,7 +73,7 @@ async def _keep(context: Context[Config], link: Link) -> None:
             status.set("syncing", f"catching up with edge {edge}")
     elif not link.is_due or await _compared(context, copies):
         link.is_due = False
-        status.set("in_sync")
+        status.set("in_sync", remark(copies))
 
 
 async def _compared(context: Context[Config], copies: list[Copy]) -> bool:

@@ -23,6 +23,12 @@ class _Progress(msgspec.Struct):
     woken_s: float | None = None
 
 
+def remark(copies: Sequence[Copy]) -> str:
+    """What the hub does not keep of what the edge has, although its copies are complete; empty: nothing."""
+    found = [f"{copy.stream}: {copy.dropped}" for copy in copies if copy.dropped]
+    return f"{'; '.join(found)}; try: give the hub the limits of the edge" if found else ""
+
+
 class Link:
     """One edge, from reading to reading."""
 

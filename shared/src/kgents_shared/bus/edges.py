@@ -6,14 +6,14 @@ out of the stream's configuration and put back it goes on at once, where it was.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from kgents_shared.bus import jetstream
 from kgents_shared.bus.client import Bus
-from kgents_shared.bus.jetstream import SourceInfo, StreamInfo
+from kgents_shared.bus.jetstream import SourceInfo
 from kgents_shared.bus.publish import EXPECTED_SEQUENCE, TTL, WRONG_SEQUENCE_CODES
 from kgents_shared.bus.requests import api_prefix_of
 from kgents_shared.bus.session import ApiFault, Session
@@ -31,7 +31,9 @@ STREAMS: Final = tuple(NAME_BY_SIGNAL[signal] for signal in ("entity", "pulse", 
 SIGNALS: Final = {NAME_BY_SIGNAL[signal]: signal for signal in COLLECTED}
 ANSWER_S: Final = 2.0
 """An edge whose JetStream answers no request within it counts as cut off."""
-SILENT_NS: Final = 5_000_000_000
+DROPPING: Final = ("max_age", "max_bytes", "max_msgs", "max_msgs_per_subject")
+_NS: Final = 1_000_000_000
+SILENT_NS: Final = 5 * _NS
 """A copy that runs hears from its edge every second."""
 SETTLED_S: Final = 60.0
 """By then each collector has found what its stream lacks, and published it again."""
@@ -53,6 +55,8 @@ class Copy(msgspec.Struct, frozen=True):
     """Of the stream at the edge."""
     refused: str = ""
     """Why the hub could refuse what the edge stores; empty: it takes all of it."""
+    dropped: str = ""
+    """Why the hub forgets what the edge still has; empty: it keeps as much."""
 
     @property
     def is_heard(self) -> bool:
@@ -106,17 +110,31 @@ async def _observed(session: Session, edge: str, stream: str) -> Copy:
     here = await jetstream.stream_info(session, stream)
     source = next((each for each in here.sources if edge_of({"external": each.external}) == edge), None)
     age_s = (there.ts - there.created_at).total_seconds()
-    return Copy(stream, there.last_seq, source, age_s, _tighter(here, there))
+    limits = (here.config, there.config)
+    return Copy(stream, there.last_seq, source, age_s, refused(*limits), dropped(*limits))
 
 
-def _tighter(here: StreamInfo, there: StreamInfo) -> str:
-    """What a hub's limits refuse would stop the copy at that message, without an error of JetStream's."""
-    hub, edge = (int(each.config.get("max_msg_size", -1)) for each in (here, there))
-    if hub != -1 and (edge == -1 or edge > hub):
-        return f"max_msg_size is {hub} at the hub, {'unlimited' if edge == -1 else edge} at the edge"
-    if here.config.get("discard") == "new":
+def refused(hub: Mapping[str, Any], edge: Mapping[str, Any]) -> str:
+    """What a hub's limits refuse would stop the copy at that message, without an error of JetStream's. Pure."""
+    if hub.get("discard") == "new":
         return "discard is new at the hub, which refuses messages when it is full"
-    return ""
+    return _tighter(hub, edge, "max_msg_size")
+
+
+def dropped(hub: Mapping[str, Any], edge: Mapping[str, Any]) -> str:
+    """What a hub's limits drop is read nowhere, although the edge has it. Pure."""
+    found = [text for limit in DROPPING if (text := _tighter(hub, edge, limit))]
+    if edge.get("allow_msg_ttl") and not hub.get("allow_msg_ttl"):
+        found.append("allow_msg_ttl is off at the hub, where removals and heartbeats never expire")
+    return ", ".join(found)
+
+
+def _tighter(hub: Mapping[str, Any], edge: Mapping[str, Any], limit: str) -> str:
+    here, there = (int(each.get(limit, -1)) for each in (hub, edge))
+    if here <= 0 or 0 < there <= here:  # JetStream says 0 or -1 for a limit that there is not
+        return ""
+    shown = [f"{each / _NS:g} s" if limit == "max_age" else str(each) for each in (here, there)]
+    return f"{limit} is {shown[0]} at the hub, {shown[1] if there > 0 else 'unlimited'} at the edge"
 
 
 async def ensure(session: Session, edge: str) -> None:
