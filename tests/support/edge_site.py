@@ -26,9 +26,12 @@ from kgents_shared.bus.config import NatsConfig, Secret, TlsConfig
 from support.nats_server import BINARY
 from support.ports import free_port
 from support.process import OwnProcess, spawn, until_ready
+from support.programs import need
 from support.service_process import ServiceProcess
 from support.waiting import eventually
 
+DIRECTIONS = {"INPUT": "-i", "OUTPUT": "-o"}
+"""Which packets of an edge: the chain of iptables, and how a rule names the line."""
 _THIRD = 1 + os.getpid() % 250
 """Of the addresses: other workers have namespaces of their own at the same time."""
 
@@ -144,6 +147,21 @@ class Edge:
 
     def heal(self) -> None:
         _ip("link", "set", self._lines[0], "up")
+
+    def swallow(self, *chains: str) -> None:
+        """The line loses every packet that goes out (OUTPUT) or comes in (INPUT), and tells neither side."""
+        for chain in chains:
+            self._iptables("-A", chain)
+
+    def deliver(self) -> None:
+        """The line loses nothing any more."""
+        for chain in DIRECTIONS:
+            self._iptables("-F", chain)
+
+    def _iptables(self, action: str, chain: str) -> None:
+        rule = [] if action == "-F" else [DIRECTIONS[chain], "p" + self._lines[0][2:], "-j", "DROP"]
+        command = ["ip", "netns", "exec", self.namespace, str(need("iptables")), "-w", action, chain, *rule]
+        subprocess.run(command, check=True, capture_output=True)
 
     def is_refused(self) -> bool:
         """Whether the hub has not let it in the last time."""

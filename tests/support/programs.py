@@ -36,6 +36,7 @@ DEBIAN: Final = {
     "faketime": "faketime",
     "fish": "fish",
     "haproxy": "haproxy",
+    "iptables": "iptables",
     "nginx": "nginx-light",
     "node": "nodejs",
     "npm": "npm",
