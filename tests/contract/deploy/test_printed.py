@@ -12,6 +12,7 @@ import pytest
 
 from kgents_cli.app import COMMANDS
 from release.__main__ import main
+from release.closure import OWN, environment_of, needed
 from support.programs import need
 
 ROOT: Final = Path(__file__).parents[3]
@@ -55,6 +56,16 @@ def test_every_profile_of_compose_that_is_printed_is_one() -> None:
 def test_every_file_that_is_printed_is_there() -> None:
     paths = {word.rstrip("*") for line in LINES for word in line.split() if word.startswith("deploy/")}
     assert [path for path in sorted(paths) if not list(ROOT.glob(f"{path}*"))] == []
+
+
+def test_the_wheels_that_are_printed_need_no_other_of_ours() -> None:
+    (line,) = beginning("/opt/kgents/bin/pip install")
+    found = re.fullmatch(r".* dist/wheels/kgents_\{(.+)\}-\*\.whl", line)
+    assert found
+    printed = {f"{OWN}{name.replace('_', '-')}" for name in found[1].split(",")}
+    environment = environment_of("3.11")
+    wanted = needed("kgents-cli", environment) | needed("kgents-collector-host", environment)
+    assert printed == {name for name in wanted if name.startswith(OWN)}
 
 
 def test_every_target_and_command_that_is_printed_is_there() -> None:
