@@ -10,16 +10,17 @@ import pytest
 from kgents_cli.commands.permissions import BACKUP, PROVISION, READER, of_login
 from kgents_shared.bus.audit import record_one
 from kgents_shared.bus.client import Bus
+from kgents_shared.bus.copies import plan_copies
 from kgents_shared.bus.elsewhere import require_one_store_of
 from kgents_shared.bus.jetstream import account_info, last_message
-from kgents_shared.bus.provision import plan
+from kgents_shared.bus.provision import apply, plan
 from kgents_shared.bus.pull import first_since
 from kgents_shared.bus.snapshot import delete_stream, restore
 from kgents_shared.bus.snapshot import snapshot as snapshot_of
 from kgents_shared.contract import subjects
 from kgents_shared.contract.audit import RESTORE, SET_UP
 from kgents_shared.contract.errors import BusError, BusTimeoutError
-from kgents_shared.contract.streams import NAME_BY_SIGNAL, StreamsConfig, streams
+from kgents_shared.contract.streams import NAME_BY_SIGNAL, StreamsConfig, copies, streams
 from kgents_shared.runtime.config import CommonConfig
 from kgents_shared.view.live import snapshot
 from kgents_shared.view.past import history, state_at
@@ -41,6 +42,8 @@ async def test_streams_are_made_by_a_login_that_may_do_nothing_else(tmp_path: Pa
             session = await bus.session()
             await require_one_store_of(session, await plan(session, streams(StreamsConfig())))
             await provision_streams(bus, StreamsConfig(history=32, pulse_max_age_s=7_200))
+            kept = copies(StreamsConfig(archive_copy_max_bytes=1024**2))
+            await apply(session, await plan_copies(session, kept))
             for action in SET_UP:
                 await record_one(bus, make_record(action=action))
         assert DENIED not in server.log.read_text()
