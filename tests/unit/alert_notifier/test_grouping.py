@@ -82,6 +82,28 @@ def test_what_breaks_no_one_explains_nothing() -> None:
     assert len(grouped.rows) == 2
 
 
+def test_a_database_near_its_limit_explains_others_once_it_is_critical() -> None:
+    for severity, incidents in (("warning", 2), ("critical", 1)):
+        grouped = Grouped()
+        grouped.feed(entity(ORDERS), *workload("cart", needs=[ORDERS]))
+        grouped.feed(alert(ORDERS, "KG-301", severity=severity), alert(CART, "KG-041", at(2)))
+        grouped.after(33)
+        assert len(grouped.rows) == incidents, severity
+
+
+def test_what_an_entity_still_suffers_belongs_to_a_cause_that_has_ended() -> None:
+    grouped = Grouped()
+    grouped.feed(entity(ORDERS), *workload("cart", needs=[ORDERS]))
+    grouped.feed(alert(ORDERS, "KG-301"), alert(CART, "KG-401", at(2)))
+    grouped.after(33)
+    grouped.feed(alert(ORDERS, "KG-301", state="resolved"))
+    grouped.feed(alert(CART, "KG-414", at(60)))
+    grouped.after(95)
+    (incident,) = grouped.rows.values()
+    assert incident.root.ref == ORDERS
+    assert len(incident.members) == 3
+
+
 def test_a_node_that_goes_explains_all_its_pods() -> None:
     grouped = Grouped()
     grouped.feed(entity(NODE), *workload("cart"), *workload("pay"))

@@ -39,7 +39,26 @@ class Explaining:
             found = self._by(relation, alert, window_s)
             if found is not None:
                 return found
-        return None
+        return self._companion(alert, window_s)
+
+    def _companion(self, alert: Known, window_s: float) -> Known | None:
+        """An alert of the same entity that is in an incident, and is explained as this one may be.
+
+        What an entity suffers from may end before the last alert of it fires.
+        """
+        relations = frozenset(alert.explanation.explained_by)
+        return min(
+            (
+                each
+                for each in self._firing.of((alert.entity,))
+                if each.incident
+                and each is not alert
+                and not relations.isdisjoint(each.explanation.explained_by)
+                and _is_within(each, alert, window_s)
+            ),
+            key=_rank,
+            default=None,
+        )
 
     def _by(self, relation: Relation, alert: Known, window_s: float) -> Known | None:
         frontier: tuple[str, ...] = self._graph.related(alert.entity, relation)
@@ -63,7 +82,7 @@ class Explaining:
             (
                 each
                 for each in self._firing.of(self._near(key))
-                if each.explanation.breaks
+                if each.breaks
                 and _is_within(each, alert, window_s)
                 and self._graph.head(each.entity) != head
             ),

@@ -40,6 +40,12 @@ class Known(Struct, gc=False, eq=False):
     """The incident that it is a member of; empty: none so far."""
 
     @property
+    def breaks(self) -> bool:
+        """Whether what needs its entity may fail because of it."""
+        explanation = self.explanation
+        return explanation.breaks or (explanation.breaks_if_critical and self.alert.severity == "critical")
+
+    @property
     def rank(self) -> Rank:
         """Which of several is taken for the cause: what nothing explains, what is worse, what began first."""
         return bool(self.explanation.explained_by), self.alert.severity != "critical", self.started_s, self.subject

@@ -34,6 +34,8 @@ class Explanation(Struct, frozen=True):
     containers and pods, is one incident in any case."""
     breaks: bool = False
     """Whether entities that need this one may fail because of it."""
+    breaks_if_critical: bool = False
+    """Whether they may once it is critical: below that it is near a limit, and serves."""
 
 
 NONE: Final = Explanation("")
@@ -47,6 +49,9 @@ _BREAKS: Final = """
     KG-401 KG-402 KG-413 KG-414 KG-631
 """
 """It does not serve, or not all that it is asked."""
+
+_BREAKS_IF_CRITICAL: Final = "KG-301 KG-306 KG-321 KG-331 KG-333 KG-372"
+"""It is near a limit, beyond which it refuses: connections, memory, transaction ids, files."""
 
 _EXPLAINED: Final[dict[tuple[Relation, ...], str]] = {
     (HOST, STORAGE, DEPENDENCY): "KG-001 KG-041 KG-043",
@@ -77,9 +82,11 @@ configuration or traffic), and a slow database does not explain it."""
 
 BREAKING: Final = frozenset(_BREAKS.split())
 """Checks whose finding others may suffer from."""
+BREAKING_IF_CRITICAL: Final = frozenset(_BREAKS_IF_CRITICAL.split())
+"""Checks whose finding others may suffer from once it is critical."""
 
 EXPLANATIONS: Final = {
-    check: Explanation(check, relations, check in BREAKING)
+    check: Explanation(check, relations, check in BREAKING, check in BREAKING_IF_CRITICAL)
     for relations, checks in _EXPLAINED.items()
     for check in checks.split()
 }
