@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from opentelemetry.context import Context
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 from opentelemetry.sdk.metrics import MeterProvider
@@ -127,6 +126,9 @@ def _tracer_provider(config: TelemetryConfig, resource: Resource) -> TracerProvi
     if config.otlp_endpoint is None:
         # Spans have no receiver, so none is recorded, and `inject` adds no header.
         return TracerProvider(sampler=ALWAYS_OFF, resource=resource, shutdown_on_exit=False)
+    # A sixth of what the start of a service costs, with protobuf and an HTTP client of its own.
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
+
     sampler = ParentBased(TraceIdRatioBased(config.trace_sample_ratio))
     provider = TracerProvider(sampler=sampler, resource=resource, shutdown_on_exit=False)
     # Given as an argument, the exporter takes the url as it is; only from its variable would it add the path.

@@ -82,9 +82,7 @@ class Explaining:
             (
                 each
                 for each in self._firing.of(self._near(key))
-                if each.breaks
-                and _is_within(each, alert, window_s)
-                and self._graph.head(each.entity) != head
+                if each.breaks and _is_within(each, alert, window_s) and self._graph.head(each.entity) != head
             ),
             key=_rank,
             default=None,
