@@ -192,7 +192,9 @@ async def test_a_collector_loses_nothing_in_ten_minutes_without_nats(
     assert len(times) >= world.sampled
     delayed = [each for each in events if each.delay_s]
     assert len(delayed) >= world.events
-    assert len(waited) + len(delayed) >= 0.8 * volume  # of each entity fewer, where polls take longer than their interval
+    assert (
+        len(waited) + len(delayed) >= 0.8 * volume
+    )  # of each entity fewer, where polls take longer than their interval
 
 
 def number(message: Delivery) -> int:

@@ -110,7 +110,7 @@ async def _status(target: Target, *, as_json: bool) -> int:
         found = await migrations.schema(database)
         is_ready = not found.pending and not found.faults()
         streams = await stream_statuses(database, config) if is_ready else []
-        used = await used_bytes(database)
+        used = await used_bytes(database) if is_ready else None
     finally:
         await database.close()
     if as_json:
@@ -129,7 +129,7 @@ async def _status(target: Target, *, as_json: bool) -> int:
         say(f"{OK} {config.database} at {config.address}: tables of version {found.applied[-1].version}")
     if is_ready and not streams:
         say(f"{WARNING} nothing is stored yet; try: kgents run archiver")
-    if streams:
+    if streams and used is not None:
         for line in table(_HEADING, map(_row, streams)):
             say(line)
         bound = f"at most {size(config.max_bytes)}" if config.max_bytes else "without a bound (`archiver.max_bytes`)"
