@@ -198,4 +198,6 @@ async def test_the_last_figures_of_many_come_in_pages(bus: Bus, gateway: Running
         15,
         [key_of_ref(each) for each in refs[1:8:2]],
     )
-    assert await gateway.get("/api/db/metrics") == {"databases": [], "count": 0, "next": "", "comparisons": []}
+    assert await gateway.get("/api/db/metrics") == {
+        "databases": [], "count": 0, "next": "", "comparisons": [], "remarks": []
+    }  # fmt: skip
