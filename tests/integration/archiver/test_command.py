@@ -4,8 +4,6 @@ import json
 from datetime import timedelta
 from pathlib import Path
 
-import pytest
-
 from kgents_archiver.config import Config
 from kgents_archiver.store.database import Database
 from kgents_archiver.store.ledger import time_of
@@ -13,21 +11,10 @@ from kgents_shared.bus.client import Bus
 from kgents_shared.contract.streams import StreamsConfig
 from support.archive import archiving, config_of, open_database, until_level
 from support.kgents_command import Result, run_kgents
-from support.nats_server import NatsServer
 from support.postgres_server import PostgresServer
 from support.state import make_health, make_topology, publish, remake
 from support.streams import stored
 from support.waiting import eventually
-
-
-@pytest.fixture
-def file(tmp_path: Path, server: NatsServer, config: Config) -> Path:
-    (tmp_path / "password").write_text("secret\n")
-    section = {"host": config.host, "port": config.port, "user": config.user, "database": config.database}
-    section |= {"password_file": str(tmp_path / "password")}
-    path = tmp_path / "kgents.yaml"
-    path.write_text(json.dumps({"nats": {"url": server.url}, "archiver": section}))
-    return path
 
 
 async def kgents(file: Path, *words: str) -> Result:

@@ -5,8 +5,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from kgents_archiver.config import Config
 from kgents_archiver.store.database import Database
 from kgents_archiver.store.forgetting import Wanted, find, forget
@@ -19,19 +17,8 @@ from support.archive import archived, archiving, state_at, until_level
 from support.audit import make_record
 from support.build import make_ref
 from support.kgents_command import Result, run_kgents
-from support.nats_server import NatsServer
 from support.state import make_health, make_topology, publish
 from support.waiting import eventually
-
-
-@pytest.fixture
-def file(tmp_path: Path, server: NatsServer, config: Config) -> Path:
-    (tmp_path / "password").write_text("secret\n")
-    section = {"host": config.host, "port": config.port, "user": config.user, "database": config.database}
-    section |= {"password_file": str(tmp_path / "password")}
-    path = tmp_path / "kgents.yaml"
-    path.write_text(json.dumps({"nats": {"url": server.url}, "archiver": section}))
-    return path
 
 
 async def kgents(file: Path, *words: str) -> Result:

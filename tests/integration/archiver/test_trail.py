@@ -19,7 +19,6 @@ from support import streams
 from support.archive import archiving, open_database
 from support.audit import make_record
 from support.kgents_command import Result, run_kgents
-from support.nats_server import NatsServer
 from support.postgres_server import PostgresServer
 from support.state import remake
 from support.waiting import eventually
@@ -56,16 +55,6 @@ async def is_level(bus: Bus, database: Database) -> bool:
     """Whether the chain ends with what the stream ends with, and that is an anchor."""
     found, kept = await chain(database), await streams.log(bus, "KGENTS_AUDIT")
     return bool(found) and found[-1].stored.seq == kept[-1].seq and found[-1].stored.subject.endswith(".anchor")
-
-
-@pytest.fixture
-def file(tmp_path: Path, server: NatsServer, config: Config) -> Path:
-    (tmp_path / "password").write_text("secret\n")
-    section = {"host": config.host, "port": config.port, "user": config.user, "database": config.database}
-    section |= {"password_file": str(tmp_path / "password")}
-    path = tmp_path / "kgents.yaml"
-    path.write_text(json.dumps({"nats": {"url": server.url}, "archiver": section}))
-    return path
 
 
 async def kgents(file: Path, *words: str) -> Result:

@@ -1,12 +1,12 @@
 """The settings of otlp-exporter: where to send, and how often."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated
 
 from msgspec import Meta
 
 from kgents_shared.bus.config import Secret
+from kgents_shared.bus.files import authorities
 from kgents_shared.contract.section import Fault, Section, unusable_url
 
 Interval = Annotated[float, Meta(ge=1, le=86_400)]
@@ -21,8 +21,8 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     token: Secret | None = None
     """A bearer token to send with; as `token_file` it is read again for each request."""
 
-    ca_file: str = ""
-    """PEM file of the authorities that the receiver's certificate may come from. Empty: those of the system."""
+    ca_file: str | None = None
+    """PEM file of the authorities that the receiver's certificate may come from. null: those of the system."""
 
     timeout_s: Annotated[float, Meta(gt=0, le=60)] = 10.0
     """For one request, as the exporters of OpenTelemetry have it."""
@@ -39,5 +39,4 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
             yield from unusable_url("endpoint", self.endpoint, ("http", "https"), "http://otel-collector:4318")
 
     def check(self) -> Iterator[Fault]:
-        if self.ca_file and not Path(self.ca_file).is_file():
-            yield Fault("ca_file", "a file that can be read", self.ca_file, "check the path and its owner")
+        yield from authorities(self.ca_file)

@@ -126,7 +126,7 @@ def _tracer_provider(config: TelemetryConfig, resource: Resource) -> TracerProvi
     if config.otlp_endpoint is None:
         # Spans have no receiver, so none is recorded, and `inject` adds no header.
         return TracerProvider(sampler=ALWAYS_OFF, resource=resource, shutdown_on_exit=False)
-    # A sixth of what the start of a service costs, with protobuf and an HTTP client of its own.
+    # A tenth of what the start of a service costs, with protobuf and an HTTP client of its own.
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
 
     sampler = ParentBased(TraceIdRatioBased(config.trace_sample_ratio))
