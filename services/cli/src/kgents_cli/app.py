@@ -8,7 +8,6 @@ from typing import Final
 import click
 from click.shell_completion import CompletionItem
 
-from kgents_cli.lazy import put_off
 from kgents_cli.suggestion import did_you_mean
 from kgents_shared.contract.errors import ConfigError, KgentsError, NotFoundError
 from kgents_shared.runtime.garbage import calm_collector
@@ -84,7 +83,6 @@ class _Commands(click.Group):
         if cmd_name not in COMMANDS:
             ctx.fail(f"no command {cmd_name!r}; {did_you_mean(cmd_name, COMMANDS)}")
         if cmd_name not in SERVING:
-            put_off()
             calm_collector()
         command: click.Command = import_module(f"kgents_cli.commands.{cmd_name}").command
         return command

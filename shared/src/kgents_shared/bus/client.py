@@ -14,6 +14,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
+from kgents_shared.bus import websocket
 from kgents_shared.bus.config import NatsConfig
 from kgents_shared.bus.logger import get_logger
 from kgents_shared.bus.login import CUT_OFF, credentials, login_error, nothing_listens, words_of
@@ -202,6 +203,8 @@ class Bus:
         async def on_closed() -> None:
             session.end()
 
+        if url.startswith(("ws://", "wss://")):
+            websocket.load()
         try:
             async with asyncio.timeout(patience_s) as limit:  # nats-py's own is for each step, and none for ws://
                 wire.on_greeting = lambda: None if limit.expired() else limit.reschedule(until_s)

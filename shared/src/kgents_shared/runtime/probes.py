@@ -2,20 +2,25 @@
 
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import msgspec
-from aiohttp import web
 
-from kgents_shared.contract.address import join
-from kgents_shared.contract.errors import ConfigError
 from kgents_shared.runtime.sections import ProbesConfig
+
+if TYPE_CHECKING:
+    from aiohttp import web
 
 Condition = Callable[[], str | None]
 """Called at every probe, so it must be quick and must not block: None when ready, else the reason."""
 
-# A probe is answered at once or is useless, so a stop does not wait for any.
-_SHUTDOWN_S = 1.0
+
+class Answer(NamedTuple):
+    """What a path answers."""
+
+    status: int
+    body: bytes
+    content_type: str
 
 
 class Probes:
@@ -58,43 +63,18 @@ class Probes:
             await self._runner.cleanup()
 
     async def _listen(self, host: str, port: int) -> None:
-        app = web.Application()
-        app.add_routes(
-            [
-                web.get("/livez", self._answer_livez),
-                web.get("/readyz", self._answer_readyz),
-                web.get("/metrics", self._answer_metrics),
-            ]
-        )
-        # No access log: a line for every probe would hide the others.
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_S)
-        await self._runner.setup()
-        try:
-            await web.TCPSite(self._runner, host, port).start()
-        except OSError as error:
-            await self._runner.cleanup()
-            fault = (
-                f"probes: expected to listen on {join(host, port)}, found: {error.strerror or error}; set "
-                "probes.host and probes.port to a free address (port 0: any free one, null: no probes)"
-            )
-            raise ConfigError([fault]) from error
+        from kgents_shared.runtime.probe_server import listen  # noqa: PLC0415 - only where a port is set
 
-    async def _answer_livez(self, _request: web.Request) -> web.Response:
-        return _verdict({})
+        livez = _verdict({})
+        answers = {"/livez": lambda: livez, "/readyz": lambda: _verdict(self._readiness), "/metrics": self._exposition}
+        self._runner = await listen(host, port, answers)
 
-    async def _answer_readyz(self, _request: web.Request) -> web.Response:
-        return _verdict(self._readiness)
-
-    async def _answer_metrics(self, _request: web.Request) -> web.Response:
-        return web.Response(body=self._metrics(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+    def _exposition(self) -> Answer:
+        return Answer(200, self._metrics(), "text/plain; version=0.0.4; charset=utf-8")
 
 
-def _verdict(conditions: Mapping[str, Condition]) -> web.Response:
+def _verdict(conditions: Mapping[str, Condition]) -> Answer:
     reasons = {name: condition() for name, condition in conditions.items()}
     ok = all(reason is None for reason in reasons.values())
     listed = [{"name": name, "ok": reason is None, "reason": reason} for name, reason in reasons.items()]
-    return web.Response(
-        status=200 if ok else 503,
-        body=msgspec.json.encode({"ok": ok, "conditions": listed}),
-        content_type="application/json",
-    )
+    return Answer(200 if ok else 503, msgspec.json.encode({"ok": ok, "conditions": listed}), "application/json")
