@@ -69,10 +69,10 @@ release: servers web ## dist/: wheels, chart, what is in each image, the section
 kubernetes: servers ## deploy/kubernetes from the chart, deploy/helm/kgents
 	@PYTHONPATH=tools $(BIN)/python -m release kubernetes --helm "$(HELM)"
 
-# Tests wait for servers most of the time, so four run at once; a file stays together for the sake of its fixtures.
+# Tests wait for servers most of the time, so six run at once on two cores; a file stays together for the sake of its fixtures.
 # In the order of their names: what takes longest, e2e and faults, begins first, and no long file is left at the end.
 test: servers web ## every test, or those of TESTS="tests/unit …", against real servers that the tests start themselves
-	@$(BIN)/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder $(TESTS)
+	@$(BIN)/pytest --numprocesses 6 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 # SEEDS=0-499 for a long run, SEED=7 to replay one (STEPS=0,2 of it), MUTANTS=1 to prove that the checker sees faults.
 faults: servers ## seeded schedules of faults over real processes, each guarantee checked from the streams
