@@ -9,9 +9,8 @@ import os
 import shutil
 import signal
 import subprocess
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,6 @@ from support.waiting import MACHINE, eventually
 SETPRIV = shutil.which("setpriv")  # of util-linux; elsewhere a process may outlive tests that are killed
 LOG_MAX = 2_000
 """Characters of a log in the message of a start that failed."""
-PERIOD_S = 0.1
-"""Of a throttled process: it runs for a share of each, as a container with a CPU quota does."""
 
 
 def ending_with_us(command: Sequence[str | Path]) -> list[str]:
@@ -167,25 +164,6 @@ class OwnProcess:
 
     def resume(self) -> None:
         self._signal(signal.SIGCONT)
-
-    @contextmanager
-    def throttled(self, share: float) -> Iterator[None]:
-        """Let it run for a share of the time, 0..1, while the block lasts."""
-        is_over = threading.Event()
-
-        def throttle() -> None:
-            while not is_over.wait(share * PERIOD_S):
-                self.pause()
-                is_over.wait((1 - share) * PERIOD_S)
-                self.resume()
-
-        thread = threading.Thread(target=throttle)  # not a task: what the test itself does must not lengthen a pause
-        thread.start()
-        try:
-            yield
-        finally:
-            is_over.set()
-            thread.join()
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None and self._process.poll() is None:
