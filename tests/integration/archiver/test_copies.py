@@ -1,6 +1,9 @@
 """Copies of streams for an archiver that was away: they close gaps, and never mix two lives of a stream."""
 
+import json
 from pathlib import Path
+
+import msgspec
 
 from kgents_archiver.config import Config
 from kgents_archiver.store.database import Database
@@ -11,6 +14,8 @@ from kgents_shared.bus.jetstream import stream_info
 from kgents_shared.bus.provision import Create, Refuse, Unchanged
 from kgents_shared.contract.streams import StreamsConfig, copies, copy_of
 from support.archive import archived, archiving, until_level
+from support.kgents_command import run_kgents
+from support.nats_server import NatsServer
 from support.state import make_topology, publish, remake
 from support.streams import stored
 from support.waiting import eventually
@@ -88,3 +93,26 @@ async def test_a_copy_of_a_former_life_is_not_read_and_is_named(
     ]
     assert [each.stream for each in refused] == [copy_of("topology")]
     assert "nats stream rm KGENTS_COPY_TOPOLOGY" in str(refused[0])
+
+
+async def test_doctor_names_a_copy_that_is_missing_and_one_of_a_former_life(
+    bus: Bus, server: NatsServer, tmp_path: Path
+) -> None:
+    file = tmp_path / "kgents.yaml"
+    file.write_text(json.dumps({"streams": {"archive_copy_max_bytes": KEPT.archive_copy_max_bytes}}))
+
+    async def said() -> list[str]:
+        out = (await run_kgents("doctor", "--config", str(file), "--nats", server.url)).out
+        return [each for each in out.splitlines() if "for the archive" in each]
+
+    await keep_copies(bus)
+    assert await said() == ["✔ JetStream keeps all 4 copies for the archive"]
+    await publish(bus, make_topology("calm"))
+    await remake(bus, "KGENTS_TOPOLOGY")
+    await (await bus.session()).api(f"STREAM.DELETE.{copy_of('alert')}", None, msgspec.Raw)
+    foreign, missing = await said()
+    assert foreign.startswith(
+        f"✘ copy {copy_of('topology')} for the archive is not used: KGENTS_TOPOLOGY was made again"
+    )
+    assert missing.startswith(f"✘ copy {copy_of('alert')} for the archive is missing")
+    assert missing.endswith("next: `kgents provision`")

@@ -12,20 +12,21 @@ from kgents_cli import replication, snapshot
 from kgents_cli.connection import connected
 from kgents_cli.discovery import detect, useful
 from kgents_cli.installed import service_names
+from kgents_cli.kept_copies import PROVISION, copy_verdicts
 from kgents_cli.options import Target, output_option, target_options
 from kgents_cli.output import NEUTRAL, OK, WRONG, painted, say, say_record
 from kgents_cli.sentence import clean
 from kgents_shared.bus import provision
 from kgents_shared.bus.client import Bus
+from kgents_shared.bus.copies import plan_copies
 from kgents_shared.bus.jetstream import Placement, stream_info
 from kgents_shared.bus.session import Session
 from kgents_shared.contract import subjects
 from kgents_shared.contract.errors import BusError
-from kgents_shared.contract.streams import NAME_BY_SIGNAL, streams
+from kgents_shared.contract.streams import NAME_BY_SIGNAL, StreamsConfig, copies, streams
 from kgents_shared.runtime.config import CommonConfig
 from kgents_shared.runtime.pipeline import Reports, Verdict
 
-_PROVISION: Final = "kgents provision"
 _WIDTH: Final = 160
 """Characters of a line about a stream; `kgents provision --dry-run` prints all of it."""
 
@@ -88,6 +89,21 @@ async def _nats(
         server_ns = (await stream_info(session, NAME_BY_SIGNAL["meta"])).now_ns
         for verdict in Reports.read(found, server_ns).verdicts(expected):
             yield msgspec.structs.replace(verdict, text=clean(verdict.text))
+        async for verdict in _copies(session, common.streams):
+            yield verdict
+
+
+async def _copies(session: Session, config: StreamsConfig) -> AsyncIterator[Verdict]:
+    """Of the copies for the archive; last, since a login that may not ask for them waits for its answer."""
+    kept = copies(config)
+    try:
+        steps = (await plan_copies(session, kept)).steps
+        infos = {each.name: await provision.find(session, each.name) for each in kept}
+    except BusError as error:
+        yield Verdict(None, f"whether the copies for the archive are in order is not known: {error}")
+        return
+    for verdict in copy_verdicts(kept, steps, infos):
+        yield verdict
 
 
 async def _placements(session: Session) -> dict[str, Placement]:
@@ -102,10 +118,10 @@ def stream_verdicts(steps: Sequence[provision.Step]) -> Iterator[Verdict]:
     if not differing:
         yield Verdict(True, f"JetStream holds all {len(steps)} streams in their expected form")
     elif all(isinstance(step, provision.Create) for step in steps):
-        yield Verdict(False, f"none of the {len(steps)} streams of kgents exists yet", _PROVISION)
+        yield Verdict(False, f"none of the {len(steps)} streams of kgents exists yet", PROVISION)
     else:
         for step in differing:
-            yield Verdict(False, _shortened(_stream_fault(step)), _PROVISION if step is differing[-1] else "")
+            yield Verdict(False, _shortened(_stream_fault(step)), PROVISION if step is differing[-1] else "")
 
 
 def _stream_fault(step: provision.Step) -> str:
