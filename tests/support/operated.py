@@ -18,6 +18,7 @@ from kgents_shared.kubernetes.sink import Key
 from kgents_shared.runtime.clock import Clock, SystemClock
 from support.kube_api import KubeApi
 from support.kubernetes import Kubernetes
+from support.real_cluster import RealCluster
 
 Json = dict[str, Any]
 
@@ -27,6 +28,9 @@ CHILDREN = (
     "statefulsets.apps", "deployments.apps", "services", "configmaps", "networkpolicies.networking.k8s.io",
     "poddisruptionbudgets.policy", "cronjobs.batch", "secrets", "persistentvolumeclaims",
 )  # fmt: skip
+
+
+ACCOUNT_TOKEN = "kubernetes.io/service-account-token"
 
 
 def served(api: KubeApi) -> KubeApi:
@@ -73,7 +77,7 @@ async def operating(
 
 
 class Controllers:
-    """What kube-controller-manager and kubelets do of what matters here, whenever a test says so."""
+    """What kube-controller-manager and kubelets do at our stand-in of what matters here, whenever a test says so."""
 
     def __init__(self, api: KubeApi) -> None:
         self._api = api
@@ -121,13 +125,46 @@ class Controllers:
             self._api.delete("persistentvolumeclaims", NAMESPACE, f"data-{statefulset['metadata']['name']}-0")
 
 
+class Kubelets:
+    """What kubelets and a provisioner of volumes do in a real cluster that has none, whenever a test says so."""
+
+    def __init__(self, api: RealCluster) -> None:
+        self._api = api
+
+    def act(self) -> None:
+        """Pods run and are ready, and claims are bound."""
+        for each in self._api.objects("pods", NAMESPACE):
+            if each["status"].get("phase") != "Running":
+                is_ready = {
+                    "type": "Ready",
+                    "status": "True",
+                    "lastTransitionTime": each["metadata"]["creationTimestamp"],
+                }
+                self._say("pods", each, {"phase": "Running", "conditions": [is_ready]})
+        for each in self._api.objects("persistentvolumeclaims", NAMESPACE):
+            if each["status"].get("phase") != "Bound":
+                capacity = each["spec"]["resources"]["requests"]
+                self._say("persistentvolumeclaims", each, {"phase": "Bound", "capacity": capacity})
+
+    def _say(self, resource: str, found: Json, status: Json) -> None:
+        """One that is gone by now needs none."""
+        path = self._api.path(resource, NAMESPACE, found["metadata"]["name"], "status")
+        self._api.status("PATCH", path, {"status": status})
+
+
 class Site:
     """A cluster with our operator's resources, as a person and the tests see it."""
 
-    def __init__(self, api: KubeApi, client: Kubernetes) -> None:
+    def __init__(self, api: KubeApi | RealCluster, client: Kubernetes) -> None:
         self.api = api
         self.client = client
-        self.controllers = Controllers(api)
+        self.controllers = Controllers(api) if isinstance(api, KubeApi) else Kubelets(api)
+
+    @property
+    def stand_in(self) -> KubeApi:
+        """For what only it can be asked."""
+        assert isinstance(self.api, KubeApi)
+        return self.api
 
     async def create(self, name: str = "orders", **spec: Any) -> Json:
         return await self.client.do("POST", PATH, postgres(name, **spec))
@@ -154,7 +191,17 @@ class Site:
         return str(found[0]) if found else ""
 
     def names(self, resource: str) -> list[str]:
-        return [each["metadata"]["name"] for each in self.api.objects(resource, NAMESPACE)]
+        """Without what controllers put into every namespace."""
+        return [
+            each["metadata"]["name"]
+            for each in self.api.objects(resource, NAMESPACE)
+            if each["metadata"]["name"] != "kube-root-ca.crt" and each.get("type") != ACCOUNT_TOKEN
+        ]
+
+    def after_controllers(self, resource: str) -> list[str]:
+        """The names once whoever else is in the cluster has acted, which may take more than one time."""
+        self.controllers.act()
+        return self.names(resource)
 
     def is_ready(self, name: str = "orders") -> bool:
         """Whether it is, once whoever else is in the cluster has acted."""
@@ -169,6 +216,8 @@ class Site:
         for resource in CHILDREN:
             for each in self.api.objects(resource, NAMESPACE):
                 metadata = each["metadata"]
+                if metadata["name"] not in self.names(resource):
+                    continue
                 kept = {key: dict(metadata[key]) for key in ("labels", "annotations") if key in metadata}
                 kept.get("annotations", {}).pop(DESIRED, "")  # with the uid of the resource
                 data = sorted(each["data"]) if resource == "secrets" else each.get("data")

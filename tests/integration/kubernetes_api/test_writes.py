@@ -40,6 +40,8 @@ async def test_a_name_can_be_left_to_the_server(site: Site) -> None:
     made = await site.client.do("POST", site.path("configmaps"), body)
     assert made["metadata"]["name"].startswith("made-")
     assert len(made["metadata"]["name"]) == len("made-") + 5
+    refused = await site.client.request("POST", site.path("configmaps"), body | {"metadata": {"generateName": "made."}})
+    assert (refused.status, refused.body["details"]["causes"][0]["field"]) == (422, "metadata.generateName")
 
 
 async def test_versions_grow_over_all_resources(site: Site) -> None:

@@ -57,6 +57,9 @@ class Writer:
         metadata = _without_empty(content.get("metadata") or {})
         content = content | {"metadata": metadata}
         if not metadata.get("name") and metadata.get("generateName"):
+            if metadata["generateName"].endswith("."):
+                why = f'Invalid value: "{metadata["generateName"]}": a lowercase RFC 1123 subdomain must consist of …'
+                raise invalid(resource.kind, "", "metadata.generateName", why, group=resource.group)
             metadata["name"] = metadata["generateName"] + uuid.uuid4().hex[:5]
         if not metadata.get("name"):
             why = "Required value: name or generateName is required"

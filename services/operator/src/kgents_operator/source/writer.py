@@ -101,7 +101,7 @@ class Writer:
             document = {
                 "apiVersion": EVENTS.api_version,
                 "kind": EVENTS.kind,
-                "metadata": {"generateName": f"{owner.name}.", "namespace": owner.namespace},
+                "metadata": {"generateName": f"{owner.name}-", "namespace": owner.namespace},
                 "eventTime": now,
                 "type": "Normal" if is_well or each["status"] == "Unknown" else "Warning",
                 "reason": each["reason"],
