@@ -110,7 +110,7 @@ accuracy: setup ## how many faults health-scorer finds, and how fast: recordings
 	@PYTHONPATH=tests $(BIN)/python -m accuracy $(or $(DIR),tests/data/accuracy/even.jsonl.gz tests/data/accuracy/odd.jsonl.gz) $(if $(DETAILS),--details)
 
 lock: setup ## requirements.lock from the pyproject files
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --upgrade --group dev --extra ui \
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --upgrade --group dev --extra ui --extra parquet \
 	  $(addprefix --no-emit-package ,$(NAMES)) pyproject.toml $(addsuffix /pyproject.toml,$(MEMBERS)) -o requirements.lock
 
 clean: ## remove .venv, every cache, and the built web view

@@ -5,8 +5,11 @@ import random
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pyarrow import timestamp  # type: ignore[import-untyped]
+from pyarrow.parquet import read_metadata, read_table  # type: ignore[import-untyped]
 
 from kgents_archiver.app import SERVICE
 from kgents_archiver.config import Config
@@ -30,7 +33,7 @@ from support.gateway import serving
 from support.incidents import make_incident
 from support.kgents_command import run_kgents
 from support.nats_server import NatsServer
-from support.state import make_topology, publish, remake, removed
+from support.state import make_health, make_topology, publish, remake, removed
 from support.streams import stored
 from support.waiting import eventually
 
@@ -117,6 +120,40 @@ async def test_every_reader_is_answered_beyond_what_the_streams_hold(
     events = await run_kgents("events", "--nats", server.url)
     assert [line.split()[-1] for line in events.out.splitlines()] == ["Old", "New"]
     assert "its stream was made again then" in events.err
+
+
+async def test_an_analyst_reads_in_parquet_what_the_archive_holds(
+    bus: Bus, server: NatsServer, then: datetime, database: Database, tmp_path: Path
+) -> None:
+    await publish(bus, make_health("calm", level="unknown"), make_health("hot", level="critical", score=0.0))
+    await until_level(bus, database, "health")
+
+    async def exported(signal: str) -> Any:
+        file = tmp_path / f"{signal}.parquet"
+        done = await run_kgents("archive", "export", signal, "--parquet", str(file), "--nats", server.url)
+        assert done.code == 0, done.err
+        return read_table(file)
+
+    topology = await exported("topology")
+    assert topology.schema.field("at").type == timestamp("us", tz="UTC")
+    rows = topology.to_pylist()
+    assert [each["status"] for each in rows if each["name"] == "hot"] == ["first", *(f"s{n}" for n in range(CHANGES))]
+    assert [each["is_removed"] for each in rows if each["name"] == "gone"] == [False, True]
+    assert [each["seq"] for each in rows] == [*range(1, len(rows) + 1)]
+    assert {each["at"] <= then for each in rows if each["status"] == "first"} == {True}
+    assert json.loads(rows[0]["body"])["status"] == "first"
+
+    health = {each["name"]: each for each in (await exported("health")).to_pylist()}
+    assert (health["calm"]["level"], health["calm"]["score"]) == ("unknown", None)
+    assert (health["hot"]["level"], health["hot"]["score"]) == ("critical", 0.0)
+
+    await eventually(lambda: _has_begun(database, again=1))
+    await exported("event")
+    assert "made again" in read_metadata(tmp_path / "event.parquet").metadata[b"kgents.remarks"].decode()
+    again = await run_kgents(
+        "archive", "export", "event", "--parquet", str(tmp_path / "event.parquet"), "--nats", server.url
+    )
+    assert (again.code, "another name" in again.err) == (1, True)
 
 
 async def test_without_an_archiver_the_answer_says_what_is_lost(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from kgents_archiver.store.database import Database, required
 from kgents_archiver.store.migrate import Migration
 from kgents_archiver.store.space import used_bytes
 from kgents_archiver.store.status import StreamStatus, stream_statuses
-from kgents_cli import forgetting
+from kgents_cli import forgetting, parquet
 from kgents_cli.archiving import settings
 from kgents_cli.auditing.recording import recorded, written
 from kgents_cli.options import Target, output_option, target_options
@@ -39,6 +39,7 @@ def command() -> None:
 
 
 command.add_command(forgetting.command)
+command.add_command(parquet.command)
 
 
 @command.command("migrate")
