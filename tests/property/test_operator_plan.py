@@ -7,8 +7,9 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kgents_operator.desired.outcome import Observed, Place
 from kgents_operator.desired.owner import Owner
-from kgents_operator.desired.postgres import Observed, Place, desired
+from kgents_operator.desired.postgres import desired
 from kgents_operator.images import Images
 from kgents_operator.live import Live
 from kgents_operator.plan import Apply, Grow, Remove, plan

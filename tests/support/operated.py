@@ -4,6 +4,7 @@ import asyncio
 import copy
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -93,10 +94,11 @@ class Controllers:
             self._ready("deployments.apps", each, each["metadata"]["generation"], each["spec"]["replicas"])
 
     def _claims(self, statefulset: Json) -> None:
-        for template in statefulset["spec"]["volumeClaimTemplates"]:
+        ordinals = range(statefulset["spec"]["replicas"])
+        for template, ordinal in product(statefulset["spec"].get("volumeClaimTemplates", ()), ordinals):
             claim = copy.deepcopy(template)
             claim["metadata"] |= {
-                "name": f"{template['metadata']['name']}-{statefulset['metadata']['name']}-0",
+                "name": f"{template['metadata']['name']}-{statefulset['metadata']['name']}-{ordinal}",
                 "namespace": NAMESPACE,
             }
             names = {each["metadata"]["name"] for each in self._api.objects("persistentvolumeclaims", NAMESPACE)}
@@ -111,7 +113,11 @@ class Controllers:
 
     def _collect(self) -> None:
         """As the garbage collector: what no owner is left of goes; by its policy a StatefulSet takes its claims."""
-        owners = {each["metadata"]["uid"] for each in self._api.objects("postgresclusters.kgents.io", NAMESPACE)}
+        owners = {
+            each["metadata"]["uid"]
+            for definition in DEFINITIONS
+            for each in self._api.objects(definition.name, NAMESPACE)
+        }
         for resource in CHILDREN:
             for each in self._api.objects(resource, NAMESPACE):
                 references = each["metadata"].get("ownerReferences") or ()
@@ -122,7 +128,9 @@ class Controllers:
 
     def _take_claims(self, statefulset: Json) -> None:
         if statefulset["spec"]["persistentVolumeClaimRetentionPolicy"]["whenDeleted"] == "Delete":
-            self._api.delete("persistentvolumeclaims", NAMESPACE, f"data-{statefulset['metadata']['name']}-0")
+            for ordinal in range(statefulset["spec"]["replicas"]):
+                name = f"data-{statefulset['metadata']['name']}-{ordinal}"
+                self._api.delete("persistentvolumeclaims", NAMESPACE, name)
 
 
 class Kubelets:

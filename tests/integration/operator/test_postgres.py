@@ -15,11 +15,12 @@ from kgents_operator.rights import roles
 from kgents_shared.kubernetes import retry
 from support.kube_api import Resource
 from support.operated import CHILDREN, NAMESPACE, PATH, Site, operating, postgres
+from support.operated_redis import redis
 from support.waiting import eventually, stays
 
 pytestmark = pytest.mark.timeout(120)
 BACKUP: dict[str, Any] = {"backup": {"enabled": True, "schedule": "@daily", "destination": {"claimName": "nas"}}}
-ONLY_PATCHED = ("persistentvolumeclaims", "postgresclusters.kgents.io")
+ONLY_PATCHED = ("persistentvolumeclaims", "postgresclusters.kgents.io", "redisclusters.kgents.io")
 STAND_IN = pytest.mark.parametrize("api", ["fake"], indirect=True)
 """For what a real cluster cannot be made to do."""
 STATEFULSET = f"/apis/apps/v1/namespaces/{NAMESPACE}/statefulsets/orders"
@@ -343,6 +344,9 @@ async def test_the_role_has_no_right_that_a_whole_life_does_not_use(site: Site, 
     serve_cloudnativepg(site)
     for name, spec in (("orders", BACKUP), ("big", {"replicas": 3})):
         site.stand_in.create(postgres(name, **spec))
+    paused = redis()
+    paused["metadata"]["annotations"] = {"kgents.io/paused": "true"}
+    site.stand_in.create(paused)
     async with operating(kubeconfig):
         await eventually(site.is_ready)
         await eventually(lambda: site.names("poolers.postgresql.cnpg.io") == ["big-pooler"])

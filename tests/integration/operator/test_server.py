@@ -20,8 +20,9 @@ import pytest
 
 from kgents_operator.credentials import made
 from kgents_operator.desired.names import Names
+from kgents_operator.desired.outcome import Observed
 from kgents_operator.desired.owner import Owner
-from kgents_operator.desired.postgres import Observed, desired
+from kgents_operator.desired.postgres import desired
 from kgents_operator.images import Images
 from kgents_operator.resources.postgres import PostgresCluster
 from support.operated import postgres

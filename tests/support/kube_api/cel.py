@@ -74,6 +74,7 @@ _FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     "isQuantity": _is_quantity,
 }
 _METHODS: Final[dict[str, Callable[..., Any]]] = {
+    "replace": lambda own, old, new: _typed(str, own).replace(_typed(str, old), _typed(str, new)),
     "contains": lambda own, other: _typed(str, other) in _typed(str, own),
     "isGreaterThan": lambda own, other: _typed(Quantity, own).number > _typed(Quantity, other).number,
     "compareTo": lambda own, other: (

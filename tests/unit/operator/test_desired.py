@@ -10,8 +10,9 @@ import pytest
 from kgents_operator.config import Config
 from kgents_operator.desired import cnpg
 from kgents_operator.desired.names import Names
+from kgents_operator.desired.outcome import Observed
 from kgents_operator.desired.owner import DESIRED, Owner
-from kgents_operator.desired.postgres import Observed, desired
+from kgents_operator.desired.postgres import desired
 from kgents_operator.files import text
 from kgents_operator.images import Images
 from kgents_operator.kinds import CHILDREN, LEASES, SECRETS

@@ -5,8 +5,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from kgents_operator.desired.outcome import STATEFULSET, Observed
 from kgents_operator.desired.owner import Owner
-from kgents_operator.desired.postgres import STATEFULSET, Observed, desired
+from kgents_operator.desired.postgres import desired
 from kgents_operator.images import Images
 from kgents_operator.resources.postgres import PostgresCluster, Status
 from kgents_operator.status import ALWAYS, Figures, Findings, status, timed, unread

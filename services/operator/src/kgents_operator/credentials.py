@@ -11,8 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from kgents_operator.desired.names import Names
-from kgents_operator.desired.owner import Owner
-from kgents_operator.desired.server import DATABASE
+from kgents_operator.desired.owner import DATABASE, Owner
 from kgents_operator.resources.postgres import PORT, Spec
 
 Json = dict[str, Any]
@@ -26,60 +25,63 @@ VALID: Final = timedelta(days=3650)
 def made(owner: Owner, names: Names, spec: Spec, now: datetime) -> list[Json]:
     """Every Secret, each with another password at each call: for a creation that fails where there is one."""
     return [
-        _login(owner, names.secret("monitor"), "kgents"),
+        login(owner, names.secret("monitor"), "kgents"),
         *([] if names.is_cnpg else _builtin(owner, names, spec, now)),
     ]
 
 
 def _builtin(owner: Owner, names: Names, spec: Spec, now: datetime) -> list[Json]:
-    password = _password()
+    own_password = password()
     own = {
         "username": spec.database,
-        "password": password,
+        "password": own_password,
         "database": spec.database,
         "host": names.host,
         "port": str(PORT),
-        "connection-string": f"postgresql://{spec.database}:{password}@{names.endpoint}/{spec.database}?sslmode=require",
+        "connection-string": f"postgresql://{spec.database}:{own_password}@{names.endpoint}/{spec.database}?sslmode=require",
     }
-    pooler = _password()
+    pooler = password()
     found = [
-        _secret(owner, names.secret("credentials"), own),
-        _login(owner, names.secret("replicator"), "replicator"),
-        _secret(owner, names.secret("pooler"), {"password": pooler, "userlist.txt": f'"pooler" "{pooler}"\n'}),
+        secret(owner, names.secret("credentials"), own),
+        login(owner, names.secret("replicator"), "replicator"),
+        secret(owner, names.secret("pooler"), {"password": pooler, "userlist.txt": f'"pooler" "{pooler}"\n'}),
     ]
     if spec.tls.secret_name is None:
-        found.append(_secret(owner, names.secret("tls"), _certificate(names, now)))
+        found.append(secret(owner, names.secret("tls"), certificate(names.name, _hosts(names), now)))
     return found
 
 
-def _login(owner: Owner, name: str, user: str) -> Json:
-    return _secret(owner, name, {"username": user, "password": _password()}, type_="kubernetes.io/basic-auth")
+def login(owner: Owner, name: str, user: str) -> Json:
+    """A Secret of user and password."""
+    return secret(owner, name, {"username": user, "password": password()}, type_="kubernetes.io/basic-auth")
 
 
-def _password() -> str:
+def password() -> str:
+    """One that cannot be guessed."""
     return secrets.token_urlsafe(BYTES)
 
 
-def _secret(owner: Owner, name: str, content: dict[str, str], *, type_: str = "Opaque") -> Json:
+def secret(owner: Owner, name: str, content: dict[str, str], *, type_: str = "Opaque") -> Json:
+    """A Secret, which outlives its resource as its volumes do."""
     data = {key: base64.b64encode(value.encode()).decode() for key, value in content.items()}
     return owner.retained("v1", "Secret", name, DATABASE) | {"type": type_, "data": data}
 
 
-def _certificate(names: Names, now: datetime) -> dict[str, str]:
+def certificate(name: str, hosts: list[str], now: datetime) -> dict[str, str]:
     """A certificate of an authority of its own, whose key is forgotten: nothing else can ever be signed by it."""
     authority_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    authority_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{names.name} authority")])
+    authority_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{name} authority")])
     authority = (
         _begun(authority_name, authority_name, authority_key, now)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(authority_key, hashes.SHA256())
     )
     # The common name is for people: names are compared with the alternative ones, which may be longer.
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names.name)])
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     certificate = (
         _begun(subject, authority_name, key, now)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(each) for each in _hosts(names)]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(each) for each in hosts]), critical=False)
         .sign(authority_key, hashes.SHA256())
     )
     written = key.private_bytes(
@@ -108,8 +110,11 @@ def _begun(
 
 def _hosts(names: Names) -> list[str]:
     """How server and pooler are called, from the namespace and from elsewhere."""
+    return [each for name in (names.name, names.pooler) for each in domains(name, names.namespace)]
+
+
+def domains(service: str, namespace: str) -> list[str]:
+    """What a Service is called, from the namespace and from elsewhere."""
     return [
-        f"{name}{domain}"
-        for name in (names.name, names.pooler)
-        for domain in ("", f".{names.namespace}", f".{names.namespace}.svc", f".{names.namespace}.svc.cluster.local")
+        f"{service}{each}" for each in ("", f".{namespace}", f".{namespace}.svc", f".{namespace}.svc.cluster.local")
     ]

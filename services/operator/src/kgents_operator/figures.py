@@ -16,6 +16,7 @@ from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.errors import BusError
 from kgents_shared.contract.pulse import DatabasePulse, Pulse
 from kgents_shared.contract.vocabulary import kinds
+from kgents_shared.contract.vocabulary.figures import redis
 from kgents_shared.kubernetes.sink import Key
 from kgents_shared.runtime.clock import Clock
 from kgents_shared.view.entity import EntityView
@@ -25,6 +26,7 @@ from kgents_shared.view.selection import select
 
 EVERY_S: Final = 30.0
 """Seconds between two readings; a status is written as often at most because of figures."""
+BACKENDS: Final = ("postgres", "redis", "valkey")
 MISSED: Final = 3
 """Intervals after which a pulse is no longer what is so now."""
 
@@ -68,11 +70,14 @@ def found(pulses: Mapping[Ref, Pulse], views: Mapping[Ref, EntityView], now: dat
     figures: dict[Key, Figures] = {}
     for ref, pulse in pulses.items():
         is_late = (now - pulse.timestamp).total_seconds() > MISSED * pulse.interval_s
-        if not isinstance(pulse, DatabasePulse) or pulse.backend != "postgres" or is_late:
+        if not isinstance(pulse, DatabasePulse) or pulse.backend not in BACKENDS or is_late:
             continue
-        pool = pulse.pool
+        pool, memory = pulse.pool, pulse.memory
         figures[ref.namespace, ref.name] = Figures(
+            backend=pulse.backend,
             connections=Connections(active=pool.active, idle=pool.idle, waiting=pool.waiting) if pool else None,
+            memory_mb=memory.used_mb if memory else None,
+            hit_rate=pulse.performance.get(redis.HIT_RATE),
             measured_at=pulse.timestamp.strftime("%Y-%m-%dT%H:%M:%SZ") if pool else None,
             critical=_critical(views.get(ref)),
         )

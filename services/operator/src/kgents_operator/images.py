@@ -25,6 +25,12 @@ class Images(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     postgres_exporter: str = "quay.io/prometheuscommunity/postgres-exporter:v0.18.1"
     """Of the exporter beside the server."""
 
+    redis: str = "docker.io/valkey/valkey:8.1.4-bookworm"
+    """Of the servers of a RedisCluster that names none: Valkey, or Redis 7.0 and newer."""
+
+    redis_exporter: str = "docker.io/oliver006/redis_exporter:v1.74.0"
+    """Of the exporter beside each of them."""
+
     def faults(self) -> Iterator[Fault]:
         for name in self.__struct_fields__:
             image = getattr(self, name)

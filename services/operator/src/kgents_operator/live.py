@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from kgents_operator.desired.owner import CLUSTER_LABEL, DESIRED, MANAGER, digest
+from kgents_operator.desired.owner import DESIRED, MANAGER, Owner, digest
 
 Json = dict[str, Any]
 
@@ -28,14 +28,14 @@ class Live(Struct, frozen=True):
     def uid(self) -> str:
         return str(self.content["metadata"].get("uid", ""))
 
-    def is_of(self, name: str, uid: str) -> bool:
+    def is_of(self, owner: Owner) -> bool:
         """Whether it belongs to the resource: by its controller, or without one by our labels."""
         metadata = self.content["metadata"]
         controllers = [each["uid"] for each in metadata.get("ownerReferences") or () if each.get("controller")]
         if controllers:
-            return controllers == [uid]
+            return controllers == [owner.uid]
         labels = metadata.get("labels") or {}
-        return labels.get(MANAGED_BY) == MANAGER and labels.get(CLUSTER_LABEL) == name
+        return labels.get(MANAGED_BY) == MANAGER and labels.get(owner.label) == owner.name
 
 
 def live(content: Json) -> Live:

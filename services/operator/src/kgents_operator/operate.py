@@ -8,11 +8,12 @@ from typing import Any, Final
 import structlog
 
 from kgents_operator.config import Config
-from kgents_operator.kinds import CHILDREN, POSTGRES_API
+from kgents_operator.desired.owner import cluster_label
+from kgents_operator.managed import MANAGED, Managed
 from kgents_operator.reconcile import Reconciler
 from kgents_operator.source import Writer
 from kgents_operator.status import Figures
-from kgents_operator.store import MANAGED, Objects
+from kgents_operator.store import OURS, Objects
 from kgents_shared.kubernetes.client import ApiClient
 from kgents_shared.kubernetes.error import ApiError
 from kgents_shared.kubernetes.probe import Probe
@@ -35,18 +36,25 @@ LOOK_S: Final = 1.0
 _log = structlog.get_logger(__name__)
 
 
-class Operator:
-    """Works for as long as `run` does; what it remembers is gone then."""
+class Loop:
+    """Looks after the resources of one kind: what another kind lacks does not hold it up."""
 
     def __init__(
-        self, config: Config, client: ApiClient, writer: Writer, clock: Clock, figures: Callable[[Key], Figures]
+        self,
+        kind: Managed,
+        config: Config,
+        client: ApiClient,
+        writer: Writer,
+        clock: Clock,
+        figures: Callable[[Key], Figures],
     ) -> None:
         self._config = config
         self._client = client
         self._clock = clock
-        self._resources = Objects(POSTGRES_API, self.touch)
-        self._stores = {api.kind: Objects(api, self.touch) for api in CHILDREN}
-        self._reconciler = Reconciler(config, writer, clock, self._stores, figures)
+        self._label = cluster_label(kind.api.kind)
+        self._resources = Objects(kind.api, self.touch, self._label)
+        self._stores = {api.kind: Objects(api, self.touch, self._label) for api in kind.children}
+        self._reconciler = Reconciler(kind, config, writer, clock, self._stores, figures)
         self._due: dict[Key, None] = {}  # in the order in which they became due
         self._running: set[Key] = set()
         self._tries: dict[Key, int] = {}
@@ -160,7 +168,7 @@ class Operator:
     def _made(self) -> list[Reflector[Any]]:
         made = list[Reflector[Any]]()
         for store in (self._resources, *self._stores.values()):
-            selector = "" if store is self._resources else MANAGED
+            selector = "" if store is self._resources else f"{OURS},{self._label}"
             for namespace in self._config.namespaces or [""]:
                 each = Reflector[Any](
                     self._client, store.api, store.of(namespace), self._clock, namespace=namespace, selector=selector
@@ -168,3 +176,28 @@ class Operator:
                 each.changed = self._news
                 made.append(each)
         return made
+
+
+class Operator:
+    """Works for as long as `run` does; what it remembers is gone then."""
+
+    def __init__(
+        self, config: Config, client: ApiClient, writer: Writer, clock: Clock, figures: Callable[[Key], Figures]
+    ) -> None:
+        self._loops = [Loop(each, config, client, writer, clock, figures) for each in MANAGED]
+
+    @property
+    def fault(self) -> str:
+        """Why a kind cannot be looked after now; empty: all are."""
+        return next((each.fault for each in self._loops if each.fault), "")
+
+    def touch_all(self) -> None:
+        """It is the turn of every resource."""
+        for each in self._loops:
+            each.touch_all()
+
+    async def run(self) -> None:
+        """Never returns."""
+        async with asyncio.TaskGroup() as tasks:
+            for each in self._loops:
+                tasks.create_task(each.run())

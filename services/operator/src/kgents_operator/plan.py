@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from kgents_operator.desired.outcome import STATEFULSET, Desired, Place
 from kgents_operator.desired.owner import DESIRED, Owner
-from kgents_operator.desired.postgres import STATEFULSET, Desired, Place
 from kgents_operator.kinds import BY_KIND
 from kgents_operator.live import Live
 
@@ -44,7 +44,7 @@ class Grow(Struct, frozen=True):
 Step = Apply | Remove | Grow
 
 
-def plan(owner: Owner, wanted: Desired, found: Mapping[Place, Live], applied: Mapping[Place, str]) -> list[Step]:
+def plan(owner: Owner, wanted: Desired[Any], found: Mapping[Place, Live], applied: Mapping[Place, str]) -> list[Step]:
     """The steps, in their order.
 
     Args:
@@ -57,12 +57,11 @@ def plan(owner: Owner, wanted: Desired, found: Mapping[Place, Live], applied: Ma
     if wanted.refusal is not None:
         return []
     steps: list[Step] = [*_applied(wanted, found, applied)]
-    if wanted.growth is not None:
-        steps.append(Grow(wanted.names.claim, wanted.growth))
+    steps += [Grow(claim, size) for claim, size in wanted.growth.items()]
     return [*steps, *_removed(owner, wanted, found)]
 
 
-def _applied(wanted: Desired, found: Mapping[Place, Live], applied: Mapping[Place, str]) -> Iterator[Apply]:
+def _applied(wanted: Desired[Any], found: Mapping[Place, Live], applied: Mapping[Place, str]) -> Iterator[Apply]:
     for document in wanted.objects:
         place = document["kind"], document["metadata"]["name"]
         current = found.get(place)
@@ -74,7 +73,7 @@ def _applied(wanted: Desired, found: Mapping[Place, Live], applied: Mapping[Plac
             yield Apply(place, document, is_repair=place in applied and is_same)
 
 
-def _removed(owner: Owner, wanted: Desired, found: Mapping[Place, Live]) -> Iterator[Remove]:
+def _removed(owner: Owner, wanted: Desired[Any], found: Mapping[Place, Live]) -> Iterator[Remove]:
     """What is ours by its controller, and no longer asked for."""
     asked = {(each["kind"], each["metadata"]["name"]) for each in wanted.objects}
     for place, current in found.items():
@@ -89,7 +88,7 @@ def _removed(owner: Owner, wanted: Desired, found: Mapping[Place, Live]) -> Iter
 FOREIGN_IN: Final = (STATEFULSET, "Deployment")
 
 
-def foreign(wanted: Desired, found: Mapping[Place, Live]) -> list[str]:
+def foreign(wanted: Desired[Any], found: Mapping[Place, Live]) -> list[str]:
     """Containers that somebody added to pods of ours: server-side apply leaves what it does not own."""
     names = []
     for document in wanted.objects:

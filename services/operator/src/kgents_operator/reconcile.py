@@ -8,17 +8,14 @@ import msgspec
 import structlog
 
 from kgents_operator.config import Config
-from kgents_operator.credentials import made
-from kgents_operator.desired import cnpg
+from kgents_operator.desired.outcome import CLAIM, STATEFULSET, Desired, Observed, Place, Refusal
 from kgents_operator.desired.owner import Owner
-from kgents_operator.desired.postgres import CLAIM, STATEFULSET, Desired, Observed, Place, Refusal, desired
 from kgents_operator.kinds import BY_KIND
 from kgents_operator.live import Live, live
+from kgents_operator.managed import Managed
 from kgents_operator.plan import Apply, Grow, Remove, foreign, plan
-from kgents_operator.resources.definitions import API_VERSION, POSTGRES
-from kgents_operator.resources.postgres import PostgresCluster, Spec
 from kgents_operator.source import Writer
-from kgents_operator.status import Figures, Findings, changes, status, timed, unread
+from kgents_operator.status import Figures, Findings, changes, timed, unread
 from kgents_operator.store import Objects, children
 from kgents_shared.kubernetes.error import ApiError
 from kgents_shared.kubernetes.sink import Key
@@ -48,12 +45,14 @@ class Reconciler:
 
     def __init__(
         self,
+        kind: Managed,
         config: Config,
         writer: Writer,
         clock: Clock,
         stores: Mapping[str, Objects],
         figures: Callable[[Key], Figures],
     ) -> None:
+        self._kind = kind
         self._config = config
         self._writer = writer
         self._clock = clock
@@ -81,7 +80,7 @@ class Reconciler:
             ApiError: the server refused something; the status says so already, if it could be written.
             TimeoutError: no answer in time.
         """
-        owner, spec, refusal = _read(content)
+        owner, spec, refusal = self._read(content)
         annotations = content["metadata"].get("annotations") or {}
         is_paused = annotations.get(PAUSED) == "true"
         found = self._children(owner)
@@ -97,17 +96,18 @@ class Reconciler:
             raise error
 
     async def _desired(
-        self, owner: Owner, spec: Spec, annotations: dict[str, str], found: Mapping[Place, Live]
-    ) -> Desired:
+        self, owner: Owner, spec: Any, annotations: dict[str, str], found: Mapping[Place, Live]
+    ) -> Desired[Any]:
         objects = {place: each.content for place, each in found.items()}
-        is_served = await self._writer.is_served(cnpg.API_VERSION) if spec.replicas > 1 else None
+        needed = self._kind.several_by if spec.replicas > 1 else ""
+        is_served = await self._writer.is_served(needed) if needed else None
         observed = Observed(objects, is_cnpg_served=is_served)
         if is_served is None and ("Cluster", owner.name) in objects:
             observed = Observed(objects, is_cnpg_served=True)
-        return desired(owner, spec, annotations, observed, self._config.images)
+        return self._kind.desired(owner, spec, annotations, observed, self._config.images)
 
     async def _do(
-        self, owner: Owner, spec: Spec, annotations: dict[str, str], wanted: Desired, found: Mapping[Place, Live]
+        self, owner: Owner, spec: Any, annotations: dict[str, str], wanted: Desired[Any], found: Mapping[Place, Live]
     ) -> tuple[Findings, ApiError | TimeoutError | None]:
         """Carry out the steps up to the first one that fails."""
         contested: list[str] = []
@@ -138,32 +138,33 @@ class Reconciler:
         )
         return findings, error
 
-    async def _check_names(self, owner: Owner, wanted: Desired, found: Mapping[Place, Live]) -> None:
+    async def _check_names(self, owner: Owner, wanted: Desired[Any], found: Mapping[Place, Live]) -> None:
         """Read what no watch has shown: an object of the name that is not ours is never touched.
 
         Raises:
             NameTaken: there is one. Nothing was made then.
         """
         places = [(document["kind"], document["metadata"]["name"]) for document in wanted.objects]
-        if (STATEFULSET, owner.name) in places and (STATEFULSET, owner.name) not in found:
-            places.append((CLAIM, wanted.names.claim))  # the server would start on a volume of this name
+        # A server that is not made yet would start on a volume of this name.
+        made = {name for kind, name in places if kind == STATEFULSET and (kind, name) not in found}
+        places += [(CLAIM, claim) for claim, statefulset in wanted.claims.items() if statefulset in made]
         for place in places:
             current = found.get(place)
             if current is None:
                 answer = await self._writer.get(BY_KIND[place[0]], owner.namespace, place[1])
                 current = live(answer) if answer is not None else None
-            if current is not None and not current.is_of(owner.name, owner.uid):
+            if current is not None and not current.is_of(owner):
                 message = (
                     f"expected no {' '.join(place)} of somebody else's, found one: nothing is changed; rename or "
                     "delete it, or choose another name"
                 )
                 raise NameTaken(Refusal("NameTaken", message))
 
-    async def _make_secrets(self, owner: Owner, spec: Spec, annotations: dict[str, str], wanted: Desired) -> None:
+    async def _make_secrets(self, owner: Owner, spec: Any, annotations: dict[str, str], wanted: Desired[Any]) -> None:
         rotation = f"{annotations.get('kgents.io/rotate-credentials', '')}/{spec.tls.secret_name}"
         if self._with_secrets.get(owner.uid) == rotation:
             return
-        for document in made(owner, wanted.names, spec, self._clock.now()):
+        for document in self._kind.secrets(owner, wanted.names, spec, self._clock.now()):
             if await self._writer.create_secret(document):
                 _log.info("secret_made", namespace=owner.namespace, name=document["metadata"]["name"])
         self._with_secrets[owner.uid] = rotation
@@ -199,7 +200,7 @@ class Reconciler:
 
     def _children(self, owner: Owner) -> dict[Place, Live]:
         stores = [each for kind, each in self._stores.items() if kind in BY_KIND]
-        return children(stores, owner.namespace, owner.name)
+        return children(stores, owner)
 
     async def doubt(self, content: Json, fault: str) -> None:
         """Say of one resource that its state is not known, since something cannot be read.
@@ -208,39 +209,41 @@ class Reconciler:
             ApiError: the server refused it.
             TimeoutError: no answer in time.
         """
-        owner, before, now = _owner(content), content.get("status") or {}, self._clock.now()
+        owner, before, now = self._owner(content), content.get("status") or {}, self._clock.now()
         after = unread(before, fault, now.strftime("%Y-%m-%dT%H:%M:%SZ"))
-        await self._writer.put_status(owner, after)
+        await self._writer.put_status(self._kind.api, owner, after)
         (ready,) = (each for each in after["conditions"] if each["type"] == "Ready")
         if list(changes(before, {"conditions": [ready]})):  # one event, not one for each condition
             await self._writer.events(owner, [ready], now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
 
-    async def _say(self, content: Json, owner: Owner, spec: Spec, wanted: Desired, findings: Findings) -> None:
+    async def _say(self, content: Json, owner: Owner, spec: Any, wanted: Desired[Any], findings: Findings) -> None:
         """Write the status, if it is another one, and an event for each condition that changed."""
         objects = {place: each.content for place, each in self._children(owner).items()}
         figures = self._figures((owner.namespace, owner.name))
+        if figures.backend and figures.backend not in self._kind.backends:
+            figures = Figures(fault="no pulses of this server")  # they are of another kind's of the same name
         generation = int(content["metadata"].get("generation", 0))
         before = content.get("status") or {}
         now = self._clock.now()
         after = timed(
-            status(spec, generation, wanted, objects, findings, figures), before, now.strftime("%Y-%m-%dT%H:%M:%SZ")
+            self._kind.status(spec, generation, wanted, objects, findings, figures),
+            before,
+            now.strftime("%Y-%m-%dT%H:%M:%SZ"),
         )
         if after == before:
             return
-        await self._writer.put_status(owner, after)
+        await self._writer.put_status(self._kind.api, owner, after)
         await self._writer.events(owner, list(changes(before, after)), now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
 
+    def _read(self, content: Json) -> tuple[Owner, Any, Refusal | None]:
+        """The resource; one that is not as its schema says, since that is an older one, is refused."""
+        owner = self._owner(content)
+        try:
+            return owner, self._kind.read(content), None
+        except msgspec.ValidationError as error:
+            refusal = Refusal("InvalidSpec", f"expected what the CustomResourceDefinition says, found: {error}")
+            return owner, self._kind.unreadable, refusal
 
-def _read(content: Json) -> tuple[Owner, Spec, Refusal | None]:
-    """The resource; one that is not as its schema says, since that is an older one, is refused."""
-    owner = _owner(content)
-    try:
-        return owner, msgspec.convert(content, PostgresCluster).spec, None
-    except msgspec.ValidationError as error:
-        refusal = Refusal("InvalidSpec", f"expected what the CustomResourceDefinition says, found: {error}")
-        return owner, Spec(database="unreadable"), refusal
-
-
-def _owner(content: Json) -> Owner:
-    metadata = content["metadata"]
-    return Owner(metadata["name"], metadata.get("namespace", ""), metadata["uid"], API_VERSION, POSTGRES.kind)
+    def _owner(self, content: Json) -> Owner:
+        metadata, api = content["metadata"], self._kind.api
+        return Owner(metadata["name"], metadata.get("namespace", ""), metadata["uid"], api.api_version, api.kind)

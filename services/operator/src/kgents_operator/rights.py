@@ -9,15 +9,15 @@ from typing import Any, Final
 import yaml
 
 from kgents_operator.config import Config
-from kgents_operator.kinds import CHILDREN, EVENTS, LEASES, POSTGRES_API, SECRETS, Api
+from kgents_operator.kinds import CHILDREN, EVENTS, LEASES, RESOURCES, SECRETS, Api
 
 NAME: Final = "kgents-operator"
 
 
 def roles(config: Config) -> list[dict[str, Any]]:
     """What this configuration needs: a role for where it works, and one for the Lease."""
-    rules = [_rule(each) for each in (POSTGRES_API, *CHILDREN, SECRETS, EVENTS)]
-    rules.append(_rule(POSTGRES_API) | {"resources": [f"{POSTGRES_API.resource}/status"], "verbs": ["patch"]})
+    rules = [_rule(each) for each in (*RESOURCES, *CHILDREN, SECRETS, EVENTS)]
+    rules += [_rule(each) | {"resources": [f"{each.resource}/status"], "verbs": ["patch"]} for each in RESOURCES]
     kind = "Role" if config.namespaces else "ClusterRole"
     places = [{"namespace": each} for each in config.namespaces] or [{}]
     return [_role(kind, {"name": NAME, **place}, rules) for place in places] + [

@@ -6,8 +6,10 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec import Struct
 
-from kgents_operator.desired.postgres import CLAIM, CLUSTER, STATEFULSET, Desired, Place, Refusal
-from kgents_operator.resources.part import Condition
+from kgents_operator.desired.names import Names
+from kgents_operator.desired.outcome import CLAIM, STATEFULSET, Desired, Place, Refusal
+from kgents_operator.desired.postgres import CLUSTER
+from kgents_operator.resources.part import Condition, Part
 from kgents_operator.resources.postgres import Connections, Spec, Status
 
 Json = dict[str, Any]
@@ -31,7 +33,12 @@ class Answer(Struct, frozen=True):
 class Figures(Struct, frozen=True):
     """What the stream knows of the server; null: it does not."""
 
+    backend: str = ""
+    """What the pulses call the server."""
     connections: Connections | None = None
+    memory_mb: float | None = None
+    hit_rate: float | None = None
+    """0 to 1."""
     measured_at: str | None = None
     critical: str = ""
     """Why the server's health is critical; empty: it is not, or is not known."""
@@ -57,7 +64,7 @@ class Findings(Struct, frozen=True):
 def status(
     spec: Spec,
     generation: int,
-    wanted: Desired,
+    wanted: Desired[Names],
     objects: Mapping[Place, Json],
     findings: Findings,
     figures: Figures,
@@ -66,27 +73,32 @@ def status(
     ready = _ready(spec, wanted, objects, findings, figures)
     server = objects.get((CLUSTER if wanted.names.is_cnpg else STATEFULSET, wanted.names.name))
     is_refused = findings.refusal is not None
-    answers = [_accepted(findings), ready, *_others(spec, wanted, objects, findings, figures)]
+    answers = [accepted(findings), ready, *_others(spec, wanted, objects, findings, figures)]
     return Status(
         observed_generation=generation,
-        phase=_phase(ready, server, is_refused=is_refused),
+        phase=phase_of(ready, server, is_refused=is_refused),
         ready=ready.status == "True",
         backend=None if server is None and is_refused else "cnpg" if wanted.names.is_cnpg else "builtin",
         endpoint=wanted.names.endpoint if server is not None else None,
         pooler_endpoint=wanted.names.pooler_endpoint if server is not None and spec.pooler.enabled else None,
         connections=figures.connections,
         measured_at=figures.measured_at,
-        conditions=[
-            Condition(
-                type=each.type, status=each.status, reason=each.reason, message=each.message[:MESSAGE_CHARS_MAX],
-                last_transition_time="", observed_generation=generation,
-            )
-            for each in answers
-        ],
-    )  # fmt: skip
+        conditions=conditions(answers, generation),
+    )
 
 
-def timed(found: Status, before: Json, now: str) -> Json:
+def conditions(answers: Sequence[Answer], generation: int) -> list[Condition]:
+    """As they stand in a status, without their times."""
+    return [
+        Condition(
+            type=each.type, status=each.status, reason=each.reason, message=each.message[:MESSAGE_CHARS_MAX],
+            last_transition_time="", observed_generation=generation,
+        )
+        for each in answers
+    ]  # fmt: skip
+
+
+def timed(found: Part, before: Json, now: str) -> Json:
     """As it is written: a condition keeps its time while its status is the same."""
     known = {each.get("type"): each for each in before.get("conditions") or ()}
     written: Json = {key: value for key, value in msgspec.to_builtins(found).items() if value is not None}
@@ -94,7 +106,7 @@ def timed(found: Status, before: Json, now: str) -> Json:
         old = known.get(each["type"], {})
         is_same = old.get("status") == each["status"]
         each["lastTransitionTime"] = old.get("lastTransitionTime", now) if is_same else now
-    if found.connections is not None:
+    if isinstance(written.get("connections"), dict):
         written["connections"] = {key: value for key, value in written["connections"].items() if value is not None}
     return written
 
@@ -126,7 +138,8 @@ def changes(before: Json, after: Json) -> Iterator[Json]:
             yield each
 
 
-def _accepted(findings: Findings) -> Answer:
+def accepted(findings: Findings) -> Answer:
+    """Whether all that was asked for is applied."""
     if findings.refusal is not None:
         state: Literal["False", "Unknown"] = "False" if findings.refusal.is_final else "Unknown"
         return Answer("Accepted", state, findings.refusal.reason, findings.refusal.message)
@@ -135,11 +148,18 @@ def _accepted(findings: Findings) -> Answer:
     return Answer("Accepted", "True", "Applied", "everything that it stands for is applied")
 
 
-def _ready(spec: Spec, wanted: Desired, objects: Mapping[Place, Json], findings: Findings, figures: Figures) -> Answer:
+def _ready(
+    spec: Spec, wanted: Desired[Names], objects: Mapping[Place, Json], findings: Findings, figures: Figures
+) -> Answer:
     if wanted.names.is_cnpg:
         reason, message = _cnpg_missing(spec, objects.get((CLUSTER, wanted.names.name)))
     else:
         reason, message = _missing(spec, wanted, objects)
+    return ready_answer(reason, message, wanted.names.endpoint, findings, figures)
+
+
+def ready_answer(reason: str, message: str, endpoint: str, findings: Findings, figures: Figures) -> Answer:
+    """`Ready`: by what Kubernetes lacks (`reason`, empty: nothing), and lowered by a health that is critical."""
     if not reason and figures.critical:
         reason, message = "HealthCritical", figures.critical
     if reason:
@@ -147,25 +167,31 @@ def _ready(spec: Spec, wanted: Desired, objects: Mapping[Place, Json], findings:
         if refused is not None and reason == "NotMade":
             reason, message = refused.reason, refused.message
         return Answer("Ready", "False", reason, message)
-    return Answer("Ready", "True", "Running", f"connect to {wanted.names.endpoint}")
+    return Answer("Ready", "True", "Running", f"connect to {endpoint}")
 
 
-def _missing(spec: Spec, wanted: Desired, objects: Mapping[Place, Json]) -> tuple[str, str]:
+def _missing(spec: Spec, wanted: Desired[Names], objects: Mapping[Place, Json]) -> tuple[str, str]:
     """What the built-in server lacks: a reason and a sentence; empty: nothing."""
-    server = objects.get((STATEFULSET, wanted.names.name))
+    if (found := not_running(objects.get((STATEFULSET, wanted.names.name)), wanted.names.name)) is not None:
+        return found
+    pooler = objects.get(("Deployment", wanted.names.pooler))
+    if spec.pooler.enabled and not ((pooler or {}).get("status") or {}).get("availableReplicas"):
+        return "PoolerNotReady", f"no pod of the Deployment {wanted.names.pooler} is available"
+    return "", ""
+
+
+def not_running(server: Json | None, name: str) -> tuple[str, str] | None:
+    """What a StatefulSet of one server lacks: a reason and a sentence."""
     if server is None:
         return "NotMade", "the server is not made yet"
     state = server.get("status") or {}
     if state.get("observedGeneration", 0) < server["metadata"].get("generation", 0):
         return "Changing", "Kubernetes has not taken over the last change of the server yet"
     if not state.get("readyReplicas"):
-        return "ServerNotReady", f"the pod {wanted.names.name}-0 does not answer; try: kubectl describe pod"
+        return "ServerNotReady", f"the pod {name}-0 does not answer; try: kubectl describe pod"
     if state.get("updateRevision") != state.get("currentRevision"):
         return "Changing", "the server is being started again with its new settings"
-    pooler = objects.get(("Deployment", wanted.names.pooler))
-    if spec.pooler.enabled and not ((pooler or {}).get("status") or {}).get("availableReplicas"):
-        return "PoolerNotReady", f"no pod of the Deployment {wanted.names.pooler} is available"
-    return "", ""
+    return None
 
 
 def _cnpg_missing(spec: Spec, cluster: Json | None) -> tuple[str, str]:
@@ -179,7 +205,8 @@ def _cnpg_missing(spec: Spec, cluster: Json | None) -> tuple[str, str]:
     return "", ""
 
 
-def _phase(ready: Answer, server: Json | None, *, is_refused: bool) -> Phase:
+def phase_of(ready: Answer, server: Json | None, *, is_refused: bool) -> Phase:
+    """The phase, by the answer on `Ready` and by what runs the server."""
     if ready.status == "True":
         return "Running"
     if server is None:
@@ -192,19 +219,29 @@ def _phase(ready: Answer, server: Json | None, *, is_refused: bool) -> Phase:
 
 
 def _others(
-    spec: Spec, wanted: Desired, objects: Mapping[Place, Json], findings: Findings, figures: Figures
+    spec: Spec, wanted: Desired[Names], objects: Mapping[Place, Json], findings: Findings, figures: Figures
 ) -> Iterator[Answer]:
-    yield _drift(findings)
-    if wanted.growth is not None:
-        claim = objects.get((CLAIM, wanted.names.claim), {})
-        said = (claim.get("status") or {}).get("capacity", {}).get("storage", "unknown")
+    yield from resize(wanted, objects, findings)
+    if spec.backup.enabled:
+        yield backup(objects.get(("CronJob", wanted.names.backup)))
+    yield from common(findings, figures, has_figures=figures.connections is not None)
+
+
+def resize(wanted: Desired[Any], objects: Mapping[Place, Json], findings: Findings) -> Iterator[Answer]:
+    """On volumes that are to grow."""
+    for claim, size in list(wanted.growth.items())[:1]:
+        found = objects.get((CLAIM, claim), {})
+        said = (found.get("status") or {}).get("capacity", {}).get("storage", "unknown")
         if findings.growth_fault:
             yield Answer("StorageResize", "False", "Refused", findings.growth_fault)
         else:
-            yield Answer("StorageResize", "Unknown", "Growing", f"{wanted.growth} is asked for, the volume has {said}")
-    if spec.backup.enabled:
-        yield _backup(objects.get(("CronJob", wanted.names.backup)))
-    if figures.connections is not None:
+            yield Answer("StorageResize", "Unknown", "Growing", f"{size} is asked for, the volume {claim} has {said}")
+
+
+def common(findings: Findings, figures: Figures, *, has_figures: bool) -> Iterator[Answer]:
+    """What every kind says."""
+    yield drift(findings)
+    if has_figures:
         yield Answer("MetricsAvailable", "True", "Measured", "the figures are those of the stream")
     else:
         yield Answer("MetricsAvailable", "Unknown", "NoFigures", figures.fault or "no figures of this server")
@@ -212,7 +249,8 @@ def _others(
         yield Answer(PAUSED, "True", "Annotated", 'nothing is changed while kgents.io/paused is "true"')
 
 
-def _drift(findings: Findings) -> Answer:
+def drift(findings: Findings) -> Answer:
+    """Whether somebody changes what is ours."""
     if findings.contested:
         said = f"somebody changes {', '.join(findings.contested)} again and again; repairs pause: find who does"
         return Answer("Drift", "True", "Contested", said)
@@ -221,7 +259,8 @@ def _drift(findings: Findings) -> Answer:
     return Answer("Drift", "False", "AsApplied", "all fields of ours are as applied")
 
 
-def _backup(cronjob: Json | None) -> Answer:
+def backup(cronjob: Json | None) -> Answer:
+    """How the last copies went."""
     state = (cronjob or {}).get("status") or {}
     last, begun = state.get("lastSuccessfulTime"), state.get("lastScheduleTime")
     if last is None and begun is None:

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Collection
 from typing import Any, Final
 
-from kgents_operator.desired.owner import CLUSTER_LABEL, MANAGER
-from kgents_operator.desired.postgres import Place
+from kgents_operator.desired.outcome import Place
+from kgents_operator.desired.owner import MANAGER, Owner
 from kgents_operator.kinds import Api
 from kgents_operator.live import MANAGED_BY, Live, live
 from kgents_shared.kubernetes.sink import Key
@@ -13,17 +13,19 @@ Json = dict[str, Any]
 
 Touched = Callable[[Key], None]
 """Called with the resource that a change is about."""
-MANAGED: Final = f"{MANAGED_BY}={MANAGER}"
+OURS: Final = f"{MANAGED_BY}={MANAGER}"
 """What selects the children."""
 
 
 class Objects:
     """The objects of one resource of the API."""
 
-    def __init__(self, api: Api, touched: Touched) -> None:
+    def __init__(self, api: Api, touched: Touched, label: str) -> None:
+        """`label`: by which an object names its resource."""
         self.api = api
         self.found: dict[Key, Live] = {}
         self._touched = touched
+        self._label = label
 
     def of(self, namespace: str) -> "Part":
         """Those of one namespace, or all."""
@@ -47,7 +49,7 @@ class Objects:
         self._touch(key, self.found.pop(key))
 
     def _touch(self, key: Key, found: Live) -> None:
-        name = (found.content["metadata"].get("labels") or {}).get(CLUSTER_LABEL, key[1])
+        name = (found.content["metadata"].get("labels") or {}).get(self._label, key[1])
         self._touched((key[0], name))
 
 
@@ -78,13 +80,13 @@ class Part:
         return False
 
 
-def children(stores: Collection[Objects], namespace: str, name: str) -> dict[Place, Live]:
+def children(stores: Collection[Objects], owner: Owner) -> dict[Place, Live]:
     """What carries the labels of one resource."""
     return {
         (store.api.kind, key[1]): each
         for store in stores
         for key, each in store.found.items()
-        if key[0] == namespace and (each.content["metadata"].get("labels") or {}).get(CLUSTER_LABEL) == name
+        if key[0] == owner.namespace and (each.content["metadata"].get("labels") or {}).get(owner.label) == owner.name
     }
 
 

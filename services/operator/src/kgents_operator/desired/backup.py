@@ -32,18 +32,23 @@ def cronjob(owner: Owner, names: Names, spec: Spec, images: Images) -> Json | No
         ],
         restartPolicy="Never",
     )
+    return owner.owned("batch/v1", "CronJob", names.backup, BACKUP) | {
+        "spec": scheduled(owner, spec.backup.schedule, template)
+    }
+
+
+def scheduled(owner: Owner, schedule: str, template: Json) -> Json:
+    """A pod at set times, one at a time."""
     metadata = {"labels": owner.labels(BACKUP)}
     job = {"backoffLimit": 2, "template": {"metadata": metadata, "spec": template}}
-    return owner.owned("batch/v1", "CronJob", names.backup, BACKUP) | {
-        "spec": {
-            "schedule": spec.backup.schedule,
-            "timeZone": "Etc/UTC",
-            "concurrencyPolicy": "Forbid",
-            "startingDeadlineSeconds": LATE_S,
-            "successfulJobsHistoryLimit": 3,
-            "failedJobsHistoryLimit": 3,
-            "jobTemplate": {"metadata": metadata, "spec": job},
-        }
+    return {
+        "schedule": schedule,
+        "timeZone": "Etc/UTC",
+        "concurrencyPolicy": "Forbid",
+        "startingDeadlineSeconds": LATE_S,
+        "successfulJobsHistoryLimit": 3,
+        "failedJobsHistoryLimit": 3,
+        "jobTemplate": {"metadata": metadata, "spec": job},
     }
 
 

@@ -4,8 +4,8 @@ from typing import Any, Final
 
 from kgents_operator.desired import settings
 from kgents_operator.desired.names import Names
-from kgents_operator.desired.owner import MARK, Owner
-from kgents_operator.desired.server import DATABASE, IDENTITY, identity
+from kgents_operator.desired.owner import DATABASE, IDENTITY, MARK, Owner
+from kgents_operator.desired.server import identity
 from kgents_operator.images import Images
 from kgents_operator.resources.postgres import Spec
 from kgents_shared.kubernetes.quantity import number

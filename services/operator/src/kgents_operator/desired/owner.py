@@ -10,15 +10,19 @@ Json = dict[str, Any]
 
 MANAGER: Final = "kgents-operator"
 """Our field manager, and who manages an object, by its label."""
-CLUSTER_LABEL: Final = "kgents.io/postgrescluster"
 DESIRED: Final = "kgents.io/desired"
 """The annotation with the digest of what was applied."""
 RESTART: Final = "kgents.io/rotate-credentials"
 """An annotation of the resource: another value starts its pods again, with the Secrets as they are then."""
-CLIENT: Final = "uses-postgres"
-"""The label of pods that may connect to the databases of their namespace, as in deploy/databases."""
 MARK: Final = "kgents.io/database"
 """The label by which collector-db finds a database."""
+DATABASE: Final = "database"
+"""The component that takes writes."""
+REPLICAS: Final = "replicas"
+"""The component that follows it."""
+SERVERS: Final = (DATABASE, REPLICAS)
+IDENTITY: Final = "kgents.io/identity"
+"""The annotation of a volume with what is on it: a volume of anything else is never started on."""
 
 
 class Owner(Struct, frozen=True):
@@ -30,19 +34,25 @@ class Owner(Struct, frozen=True):
     api_version: str
     kind: str
 
+    @property
+    def label(self) -> str:
+        """The label of its objects, with its name as value."""
+        return cluster_label(self.kind)
+
     def labels(self, component: str) -> dict[str, str]:
         """Of an object, and of its pods."""
+        program = self.kind.removesuffix("Cluster").lower()
         return {
-            "app.kubernetes.io/name": "postgres" if component == "database" else component,
+            "app.kubernetes.io/name": program if component in SERVERS else component,
             "app.kubernetes.io/instance": self.name,
             "app.kubernetes.io/component": component,
             "app.kubernetes.io/managed-by": MANAGER,
-            CLUSTER_LABEL: self.name,
+            self.label: self.name,
         }
 
     def selector(self, component: str) -> dict[str, str]:
         """What finds the pods of a component."""
-        return {CLUSTER_LABEL: self.name, "app.kubernetes.io/component": component}
+        return {self.label: self.name, "app.kubernetes.io/component": component}
 
     def retained(self, api_version: str, kind: str, name: str, component: str) -> Json:
         """An object that outlives the resource, without what it holds."""
@@ -59,6 +69,11 @@ class Owner(Struct, frozen=True):
             }
         ]  # fmt: skip
         return found
+
+
+def cluster_label(kind: str) -> str:
+    """The label of the objects of a kind of resource."""
+    return f"kgents.io/{kind.lower()}"
 
 
 def digest(content: Any) -> str:

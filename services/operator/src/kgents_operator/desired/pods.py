@@ -6,6 +6,8 @@ Json = dict[str, Any]
 
 POSTGRES_UID: Final = 999
 """The user postgres of the image."""
+REDIS_UID: Final = 999
+"""The user of the images of Valkey and Redis."""
 POOLER_UID: Final = 998
 """The user pgbouncer of the image."""
 EXPORTER_UID: Final = 65534

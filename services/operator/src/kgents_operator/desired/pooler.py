@@ -4,9 +4,10 @@ from typing import Any, Final
 
 from kgents_operator.desired import settings
 from kgents_operator.desired.names import Names
-from kgents_operator.desired.owner import CLIENT, CLUSTER_LABEL, MARK, RESTART, Owner, digest
+from kgents_operator.desired.network import allowed, everywhere, policy, port
+from kgents_operator.desired.owner import MARK, RESTART, Owner, digest
 from kgents_operator.desired.pods import POOLER_UID, config, container, mount, pod, secret
-from kgents_operator.desired.server import policy
+from kgents_operator.desired.server import CLIENT
 from kgents_operator.images import Images
 from kgents_operator.resources.postgres import POOLER_PORT, Spec
 
@@ -19,21 +20,17 @@ REPLICAS: Final = 2
 
 def objects(owner: Owner, names: Names, spec: Spec, images: Images, restart: str) -> list[Json]:
     """All of it."""
-    ports = [{"name": "pgbouncer", "port": POOLER_PORT, "targetPort": "pgbouncer", "protocol": "TCP"}]
     service = owner.owned("v1", "Service", names.pooler, POOLER)
     budget = owner.owned("policy/v1", "PodDisruptionBudget", names.pooler, POOLER)
     clients = [
         {"podSelector": {"matchLabels": {CLIENT: "true"}}},
-        {
-            "namespaceSelector": {},
-            "podSelector": {"matchLabels": {"app.kubernetes.io/name": "collector-db"}},
-        },
+        everywhere("collector-db"),
     ]
     return [
-        service | {"spec": {"selector": owner.selector(POOLER), "ports": ports}},
+        service | {"spec": {"selector": owner.selector(POOLER), "ports": [port("pgbouncer", POOLER_PORT)]}},
         _deployment(owner, names, spec, images, restart),
         budget | {"spec": {"maxUnavailable": 1, "selector": {"matchLabels": owner.selector(POOLER)}}},
-        policy(owner, POOLER, [{"from": clients, "ports": [{"port": POOLER_PORT, "protocol": "TCP"}]}]),
+        policy(owner, POOLER, owner.selector(POOLER), [{"from": clients, "ports": [allowed(POOLER_PORT)]}]),
     ]
 
 
@@ -59,7 +56,7 @@ def _deployment(owner: Owner, names: Names, spec: Spec, images: Images, restart:
         # For as long as clients need to connect to the other one.
         terminationGracePeriodSeconds=60,
     )
-    labels = owner.labels(POOLER) | {MARK: "pgbouncer", CLUSTER_LABEL: owner.name}
+    labels = owner.labels(POOLER) | {MARK: "pgbouncer"}
     return owner.owned("apps/v1", "Deployment", names.pooler, POOLER) | {
         "spec": {
             "replicas": REPLICAS,

@@ -2,54 +2,30 @@
 
 from typing import Any, Final
 
-from msgspec import Struct
-
 from kgents_operator.desired import backup, cnpg, pooler, server
 from kgents_operator.desired.names import Names
-from kgents_operator.desired.owner import RESTART, Owner, stamped
+from kgents_operator.desired.outcome import (
+    CLAIM,
+    STATEFULSET,
+    Desired,
+    Observed,
+    Refusal,
+    claimed,
+    growth,
+    template_size,
+)
+from kgents_operator.desired.owner import IDENTITY, RESTART, Owner, stamped
 from kgents_operator.images import Images
 from kgents_operator.resources.postgres import Spec
 from kgents_shared.kubernetes.quantity import number
 
 Json = dict[str, Any]
-Place = tuple[str, str]
-"""Kind and name."""
-
-STATEFULSET: Final = "StatefulSet"
 CLUSTER: Final = "Cluster"
-CLAIM: Final = "PersistentVolumeClaim"
 
 
-class Observed(Struct, frozen=True):
-    """What there is of one resource in its namespace."""
-
-    objects: dict[Place, Json] = {}
-    """Those that carry our labels."""
-    is_cnpg_served: bool | None = None
-    """Whether the server knows Clusters of CloudNativePG; None: not known."""
-
-
-class Refusal(Struct, frozen=True):
-    """Why nothing is applied."""
-
-    reason: str
-    message: str
-    is_final: bool = True
-    """Whether only a person can change it."""
-
-
-class Desired(Struct, frozen=True):
-    """What there should be."""
-
-    names: Names
-    objects: list[Json] = []
-    """In the order in which they are applied."""
-    refusal: Refusal | None = None
-    growth: str | None = None
-    """The size that the volume should grow to, if it is smaller."""
-
-
-def desired(owner: Owner, spec: Spec, annotations: dict[str, str], observed: Observed, images: Images) -> Desired:
+def desired(
+    owner: Owner, spec: Spec, annotations: dict[str, str], observed: Observed, images: Images
+) -> Desired[Names]:
     """All objects of a resource but its Secrets."""
     names = Names(owner.name, owner.namespace, is_cnpg=_is_cnpg(owner, spec, observed))
     if refusal := _refusal(owner, names, spec, observed):
@@ -61,7 +37,9 @@ def desired(owner: Owner, spec: Spec, annotations: dict[str, str], observed: Obs
         found = _of_ours(owner, names, spec, images, observed, restart)
     if (job := backup.cronjob(owner, names, spec, images)) is not None:
         found.append(job)
-    return Desired(names, [stamped(each) for each in found], growth=_growth(names, spec, observed))
+    claims = {} if names.is_cnpg else {names.claim: owner.name}
+    grown = growth(observed.objects, claims, str(spec.storage.size))
+    return Desired(names, [stamped(each) for each in found], growth=grown, claims=claims)
 
 
 def _is_cnpg(owner: Owner, spec: Spec, observed: Observed) -> bool:
@@ -100,7 +78,7 @@ def _kept_data(owner: Owner, names: Names, spec: Spec, observed: Observed) -> Re
     kept = observed.objects.get(place)
     if kept is None:
         return None
-    found = (kept["metadata"].get("annotations") or {}).get(server.IDENTITY, "")
+    found = (kept["metadata"].get("annotations") or {}).get(IDENTITY, "")
     where = f"{place[0]} {place[1]}"
     if found != server.identity(spec):
         message = (
@@ -110,28 +88,19 @@ def _kept_data(owner: Owner, names: Names, spec: Spec, observed: Observed) -> Re
         return Refusal("VolumeMismatch", message)
     size = _size(kept)
     if size is not None and size > (number(str(spec.storage.size)) or 0):
-        asked = kept["spec"].get("resources", {}).get("requests", {}).get("storage") or kept["spec"]["storage"]["size"]
+        asked = claimed(kept) or kept["spec"]["storage"]["size"]
         return Refusal("StorageShrinks", f"expected at least the {asked} of {where}, found {spec.storage.size}")
     return None
 
 
 def _size(kept: Json) -> float | None:
-    spec = kept.get("spec", {})
     if kept["kind"] == CLUSTER:
-        return number(str(spec.get("storage", {}).get("size", "")))
-    return number(str(spec.get("resources", {}).get("requests", {}).get("storage", "")))
-
-
-def _growth(names: Names, spec: Spec, observed: Observed) -> str | None:
-    claim = observed.objects.get((CLAIM, names.claim))
-    if names.is_cnpg or claim is None:
-        return None
-    size = _size(claim)
-    return str(spec.storage.size) if size is not None and size < (number(str(spec.storage.size)) or 0) else None
+        return number(str(kept.get("spec", {}).get("storage", {}).get("size", "")))
+    return number(claimed(kept) or "")
 
 
 def _of_ours(owner: Owner, names: Names, spec: Spec, images: Images, observed: Observed, restart: str) -> list[Json]:
-    size = _template_size(observed.objects.get((STATEFULSET, owner.name))) or spec.storage.size
+    size = template_size(observed.objects.get((STATEFULSET, owner.name))) or spec.storage.size
     found = [
         server.configuration(owner, names, spec),
         server.service(owner, names),
@@ -144,12 +113,3 @@ def _of_ours(owner: Owner, names: Names, spec: Spec, images: Images, observed: O
 def _of_cnpg(owner: Owner, names: Names, spec: Spec, images: Images) -> list[Json]:
     found = [server.configuration(owner, names, spec), cnpg.cluster(owner, names, spec, images)]
     return found + ([cnpg.pooler(owner, names, spec)] if spec.pooler.enabled else [])
-
-
-def _template_size(statefulset: Json | None) -> str | None:
-    """What the volume was made with: no StatefulSet changes it."""
-    if statefulset is None:
-        return None
-    templates = statefulset["spec"].get("volumeClaimTemplates") or [{}]
-    found = templates[0].get("spec", {}).get("resources", {}).get("requests", {}).get("storage")
-    return str(found) if found is not None else None

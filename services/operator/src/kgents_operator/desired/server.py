@@ -4,7 +4,8 @@ from typing import Any, Final
 
 from kgents_operator.desired import settings
 from kgents_operator.desired.names import Names
-from kgents_operator.desired.owner import CLIENT, CLUSTER_LABEL, MARK, RESTART, Owner, digest
+from kgents_operator.desired.network import allowed, everywhere, policy, port
+from kgents_operator.desired.owner import DATABASE, IDENTITY, MARK, RESTART, Owner, digest
 from kgents_operator.desired.pods import (
     EXPORTER_UID,
     POSTGRES_UID,
@@ -22,9 +23,8 @@ from kgents_operator.resources.postgres import PORT, Spec
 
 Json = dict[str, Any]
 
-DATABASE: Final = "database"
-IDENTITY: Final = "kgents.io/identity"
-"""The annotation of a volume with the database and the major version of what is on it."""
+CLIENT: Final = "uses-postgres"
+"""The label of pods that may connect to the databases of their namespace, as in deploy/databases."""
 LOGINS: Final = ("credentials", "monitor", "replicator", "pooler")
 SERVER_FILES: Final = ("pg_hba.conf", "roles.sql", "database.sql", "logins.sql", "postgres-start")
 """Beside its settings, what the server starts with: only a change of these starts it again."""
@@ -48,7 +48,7 @@ def configuration(owner: Owner, names: Names, spec: Spec) -> Json:
 
 def service(owner: Owner, names: Names) -> Json:
     """The Service of the server, whose name is also that of its pod's domain."""
-    spec = {"selector": owner.selector(DATABASE), "ports": [_port("postgres", PORT)]}
+    spec = {"selector": owner.selector(DATABASE), "ports": [port("postgres", PORT)]}
     return owner.owned("v1", "Service", names.name, DATABASE) | {"spec": spec}
 
 
@@ -82,34 +82,13 @@ def network(owner: Owner, spec: Spec) -> Json:
     """Who may connect: clients and our own pods of this namespace, collector-db, and Prometheus to the exporter."""
     inside = [
         {"podSelector": {"matchLabels": {CLIENT: "true"}}},
-        {"podSelector": {"matchLabels": {CLUSTER_LABEL: owner.name}}},
-        _everywhere("collector-db"),
+        {"podSelector": {"matchLabels": {owner.label: owner.name}}},
+        everywhere("collector-db"),
     ]
-    rules: list[Json] = [{"from": inside, "ports": [_allowed(PORT)]}]
+    rules: list[Json] = [{"from": inside, "ports": [allowed(PORT)]}]
     if spec.metrics.enabled:
-        rules.append({"from": [_everywhere("prometheus")], "ports": [_allowed(spec.metrics.port)]})
-    return policy(owner, DATABASE, rules)
-
-
-def policy(owner: Owner, component: str, rules: list[Json]) -> Json:
-    """The NetworkPolicy of the pods of a component."""
-    selected = {"matchLabels": owner.selector(component)}
-    name = f"{owner.name}-{component}"
-    return owner.owned("networking.k8s.io/v1", "NetworkPolicy", name, component) | {
-        "spec": {"podSelector": selected, "policyTypes": ["Ingress"], "ingress": rules}
-    }
-
-
-def _everywhere(name: str) -> Json:
-    return {"namespaceSelector": {}, "podSelector": {"matchLabels": {"app.kubernetes.io/name": name}}}
-
-
-def _allowed(port: int) -> Json:
-    return {"port": port, "protocol": "TCP"}
-
-
-def _port(name: str, port: int) -> Json:
-    return {"name": name, "port": port, "targetPort": name, "protocol": "TCP"}
+        rules.append({"from": [everywhere("prometheus")], "ports": [allowed(spec.metrics.port)]})
+    return policy(owner, DATABASE, owner.selector(DATABASE), rules)
 
 
 def _pod(names: Names, spec: Spec, images: Images) -> Json:

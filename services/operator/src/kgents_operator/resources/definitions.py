@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from kgents_operator.resources import postgres
-from kgents_operator.resources.part import Part, Rule
+from kgents_operator.resources import postgres, redis
+from kgents_operator.resources.part import RULES, Part
 from kgents_operator.resources.schema import schema_of
 
 Json = dict[str, Any]
@@ -27,7 +27,6 @@ class Definition(Struct, frozen=True):
     meaning: str
     spec: type[Part]
     status: type[Part]
-    rules: tuple[Rule, ...]
     columns: tuple[tuple[str, str, str], ...]
     """Title, type and path of what `kubectl get` prints."""
 
@@ -61,7 +60,7 @@ class Definition(Struct, frozen=True):
             "type": "object",
             "description": self.meaning,
             "required": ["spec"],
-            "x-kubernetes-validations": [each.document() for each in self.rules],
+            "x-kubernetes-validations": [each.document() for each in RULES],
             "properties": {
                 "apiVersion": {"type": "string"},
                 "kind": {"type": "string"},
@@ -79,7 +78,6 @@ POSTGRES: Final = Definition(
     meaning="A PostgreSQL server with one database, a pooler, backups, and a login for those who observe it.",
     spec=postgres.Spec,
     status=postgres.Status,
-    rules=postgres.RULES,
     columns=(
         ("Phase", "string", ".status.phase"),
         ("Ready", "boolean", ".status.ready"),
@@ -88,4 +86,20 @@ POSTGRES: Final = Definition(
         ("Reason", "string", '.status.conditions[?(@.type=="Ready")].reason'),
     ),
 )
-DEFINITIONS: Final = (POSTGRES,)
+REDIS: Final = Definition(
+    kind="RedisCluster",
+    plural="redisclusters",
+    short_names=("redis", "krd"),
+    meaning="A Valkey or Redis server with replicas that follow it, and a login for those who observe it.",
+    spec=redis.Spec,
+    status=redis.Status,
+    columns=(
+        ("Phase", "string", ".status.phase"),
+        ("Ready", "boolean", ".status.ready"),
+        ("Endpoint", "string", ".status.endpoint"),
+        ("Memory", "string", ".status.memoryUsage"),
+        ("Hit Rate", "string", ".status.hitRate"),
+        ("Reason", "string", '.status.conditions[?(@.type=="Ready")].reason'),
+    ),
+)
+DEFINITIONS: Final = (POSTGRES, REDIS)

@@ -54,3 +54,22 @@ class Condition(Part, frozen=True):
         str, Meta(description="When the status changed last.", extra_json_schema={"format": "date-time"})
     ]
     observed_generation: Annotated[int, Meta(description="The generation of the resource that this is about.")] = 0
+
+
+Conditions = Annotated[
+    list[Condition],
+    Meta(
+        max_length=16,
+        extra_json_schema={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    ),
+]
+"""One of each type."""
+
+
+RULES: Final = (
+    Rule(
+        "size(self.metadata.name) <= 40 && !self.metadata.name.contains('.')",
+        "the name becomes part of others: at most 40 characters, without dots",
+    ),
+)
+"""Of the whole resource."""

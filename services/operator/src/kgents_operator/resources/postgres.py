@@ -4,8 +4,8 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from msgspec import Meta, Struct
 
-from kgents_operator.resources.cron import CRON
-from kgents_operator.resources.part import Condition, Label, Part, Quantity, Rule
+from kgents_operator.resources.backup import Backup
+from kgents_operator.resources.part import Conditions, Label, Part, Quantity, Rule
 
 PORT: Final = 5432
 POOLER_PORT: Final = 6432
@@ -75,30 +75,6 @@ class Pooler(Part, frozen=True):
         int,
         Meta(ge=1, le=10_000, description="Clients of each PgBouncer at a time; not connections to the server."),
     ] = 100
-
-
-class Destination(Part, frozen=True):
-    """Where dumps are written: a volume that survives the loss of the server's."""
-
-    claim_name: Annotated[Label, Meta(description="A PersistentVolumeClaim of the namespace, of another storage.")]
-
-
-class Backup(Part, frozen=True):
-    """Dumps of the database by a CronJob."""
-
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            "!has(self.enabled) || !self.enabled || (has(self.schedule) && has(self.destination))",
-            "an enabled backup needs a schedule and a destination: a dump beside the data is no backup",
-        ),
-    )
-
-    enabled: bool = False
-    schedule: (
-        Annotated[str, Meta(max_length=100, pattern=CRON, description="As of cron, in UTC: `30 2 * * *`.")] | None
-    ) = None
-    destination: Destination | None = None
-    keep: Annotated[int, Meta(ge=1, le=1000, description="So many dumps are kept.")] = 7
 
 
 class Metrics(Part, frozen=True):
@@ -190,25 +166,10 @@ class Status(Part, frozen=True):
     pooler_endpoint: str | None = None
     connections: Connections | None = None
     measured_at: Annotated[str, Meta(extra_json_schema={"format": "date-time"})] | None = None
-    conditions: Annotated[
-        list[Condition],
-        Meta(
-            max_length=16,
-            extra_json_schema={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
-        ),
-    ] = []
+    conditions: Conditions = []
 
 
 class PostgresCluster(Struct, frozen=True):
     """What is read of a resource; its metadata are those of every object."""
 
     spec: Spec
-
-
-RULES: Final = (
-    Rule(
-        "size(self.metadata.name) <= 40 && !self.metadata.name.contains('.')",
-        "the name becomes part of others: at most 40 characters, without dots",
-    ),
-)
-"""Of the whole resource."""

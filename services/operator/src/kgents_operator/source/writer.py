@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from kgents_operator.desired.owner import MANAGER, Owner
-from kgents_operator.kinds import EVENTS, POSTGRES_API, SECRETS, Api
+from kgents_operator.kinds import EVENTS, SECRETS, Api
 from kgents_shared.kubernetes.client import ApiClient, Write
 from kgents_shared.kubernetes.error import ApiError
 
@@ -63,7 +63,7 @@ class Writer:
         write = Write("PATCH", msgspec.json.encode(document), APPLY)
         return await self._client.write(path, {**STRICT, "force": "true"}, write, dict)
 
-    async def put_status(self, owner: Owner, status: Json) -> None:
+    async def put_status(self, api: Api, owner: Owner, status: Json) -> None:
         """Apply the status of a resource. One that is gone needs none."""
         document = {
             "apiVersion": owner.api_version,
@@ -73,7 +73,7 @@ class Writer:
             "status": status,
         }
         try:
-            await self.apply(POSTGRES_API, document, "status")
+            await self.apply(api, document, "status")
         except ApiError as error:
             if error.status not in (404, 409):
                 raise

@@ -1,0 +1,88 @@
+"""A RedisCluster and what was observed of it → its objects, or why it is refused. Pure."""
+
+from typing import Any
+
+from kgents_operator.desired import redis_backup, redis_server
+from kgents_operator.desired.outcome import CLAIM, STATEFULSET, Desired, Observed, Place, Refusal, claimed, growth
+from kgents_operator.desired.owner import IDENTITY, REPLICAS, RESTART, Owner, stamped
+from kgents_operator.desired.redis_names import RedisNames
+from kgents_operator.images import Images
+from kgents_operator.resources.redis import REPLICAS_MAX, Spec
+from kgents_shared.kubernetes.quantity import number
+
+Json = dict[str, Any]
+
+
+def desired(
+    owner: Owner, spec: Spec, annotations: dict[str, str], observed: Observed, images: Images
+) -> Desired[RedisNames]:
+    """All objects of a resource but its Secrets."""
+    names = RedisNames(owner.name, owner.namespace)
+    claims = _claims(names, spec)
+    if refusal := _refusal(names, spec, observed.objects):
+        return Desired(names, refusal=refusal, claims=claims)
+    made = redis_server.Made(owner, names, spec, images, annotations.get(RESTART, ""))
+    found = [
+        made.configuration(),
+        made.service(),
+        made.nodes(),
+        made.network(),
+        made.primary(observed.objects.get((STATEFULSET, names.name))),
+    ]
+    if _has_replicas(names, spec, observed.objects):
+        found.append(made.replicas(observed.objects.get((STATEFULSET, names.replicas))))
+    if spec.replicas > 1:
+        found += [made.reading(), made.budget()]
+    if (job := redis_backup.cronjob(owner, names, spec, images)) is not None:
+        found.append(job)
+    grown = growth(observed.objects, claims, str(spec.persistence.storage_size))
+    return Desired(names, [stamped(each) for each in found], growth=grown, claims=claims)
+
+
+def _claims(names: RedisNames, spec: Spec) -> dict[str, str]:
+    if not spec.persistence.enabled:
+        return {}
+    replicas = {names.replica_claim(each): names.replicas for each in range(spec.replicas - 1)}
+    return {names.claim: names.name} | replicas
+
+
+def _has_replicas(names: RedisNames, spec: Spec, objects: dict[Place, Json]) -> bool:
+    """Once made they stay, without pods where none is asked for: what holds data is never deleted.
+
+    They are made when the primary has answered: then it has data of its own, and whoever follows is emptied by nobody.
+    """
+    if (STATEFULSET, names.replicas) in objects:
+        return True
+    primary = objects.get((STATEFULSET, names.name)) or {}
+    return spec.replicas > 1 and bool((primary.get("status") or {}).get("readyReplicas"))
+
+
+def _refusal(names: RedisNames, spec: Spec, objects: dict[Place, Json]) -> Refusal | None:
+    """Data of an earlier resource of this name is taken only by one that asks for the same."""
+    if not spec.persistence.enabled:
+        return None
+    copies = [each for each in map(names.replica_claim, range(REPLICAS_MAX - 1)) if (CLAIM, each) in objects]
+    if copies and (CLAIM, names.claim) not in objects:
+        message = (
+            f"expected the volume {names.claim} of the primary, found none, and {', '.join(copies)} of {REPLICAS}: "
+            "nothing is started, since an empty primary empties its replicas; restore the volume, or delete the others"
+        )
+        return Refusal("PrimaryVolumeMissing", message)
+    for claim in (names.claim, *copies):
+        if (kept := objects.get((CLAIM, claim))) is not None and (found := _mismatch(claim, kept, spec)) is not None:
+            return found
+    return None
+
+
+def _mismatch(claim: str, kept: Json, spec: Spec) -> Refusal | None:
+    holds = (kept["metadata"].get("annotations") or {}).get(IDENTITY, "")
+    if holds != redis_server.IDENTIFIED:
+        message = (
+            f"expected {CLAIM} {claim} to hold {redis_server.IDENTIFIED}, found {holds or 'no such annotation'}: "
+            "nothing is started on it; use another name"
+        )
+        return Refusal("VolumeMismatch", message)
+    size, wanted = number(claimed(kept) or ""), str(spec.persistence.storage_size)
+    if size is not None and size > (number(wanted) or 0):
+        return Refusal("StorageShrinks", f"expected at least the {claimed(kept)} of {CLAIM} {claim}, found {wanted}")
+    return None

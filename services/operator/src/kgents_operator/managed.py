@@ -1,0 +1,74 @@
+"""The kinds of custom resource, and what differs between them: everything else is the same loop."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from kgents_operator import credentials, redis_credentials, redis_status
+from kgents_operator import status as postgres_status
+from kgents_operator.desired import cnpg, postgres, redis
+from kgents_operator.desired.outcome import Desired, Observed, Place
+from kgents_operator.desired.owner import Owner
+from kgents_operator.images import Images
+from kgents_operator.kinds import BY_KIND, CHILDREN, POSTGRES_API, REDIS_API, Api
+from kgents_operator.resources.part import Part
+from kgents_operator.resources.postgres import PostgresCluster
+from kgents_operator.resources.postgres import Spec as PostgresSpec
+from kgents_operator.resources.redis import RedisCluster
+from kgents_operator.resources.redis import Spec as RedisSpec
+from kgents_operator.status import Figures, Findings
+
+Json = dict[str, Any]
+
+
+class Managed(Struct, frozen=True):
+    """One kind. Its spec is read by itself, and is nothing but handed on by the loop."""
+
+    api: Api
+    children: tuple[Api, ...]
+    """What is watched beside it."""
+    backends: tuple[str, ...]
+    """What pulses call its servers."""
+    read: Callable[[Json], Any]
+    """The spec of a resource; msgspec.ValidationError: it is not as its schema says."""
+    unreadable: Part
+    """Stands for a spec that cannot be read: of it nothing is made."""
+    desired: Callable[[Owner, Any, dict[str, str], Observed, Images], Desired[Any]]
+    secrets: Callable[[Owner, Any, Any, datetime], list[Json]]
+    """Of names and a spec every Secret, each with another password at each call."""
+    status: Callable[[Any, int, Desired[Any], Mapping[Place, Json], Findings, Figures], Any]
+    several_by: str = ""
+    """The API that more than one replica need, if one does."""
+
+
+POSTGRES: Final = Managed(
+    api=POSTGRES_API,
+    children=CHILDREN,
+    backends=("postgres",),
+    read=lambda content: msgspec.convert(content, PostgresCluster).spec,
+    unreadable=PostgresSpec(database="unreadable"),
+    desired=postgres.desired,
+    secrets=credentials.made,
+    status=postgres_status.status,
+    several_by=cnpg.API_VERSION,
+)
+REDIS: Final = Managed(
+    api=REDIS_API,
+    children=tuple(
+        BY_KIND[each]
+        for each in (
+            "StatefulSet", "Service", "ConfigMap", "NetworkPolicy", "PodDisruptionBudget", "CronJob",
+            "PersistentVolumeClaim",
+        )
+    ),
+    backends=("redis", "valkey"),
+    read=lambda content: msgspec.convert(content, RedisCluster).spec,
+    unreadable=RedisSpec(),
+    desired=redis.desired,
+    secrets=redis_credentials.made,
+    status=redis_status.status,
+)  # fmt: skip
+MANAGED: Final = (POSTGRES, REDIS)

@@ -1,0 +1,107 @@
+"""What was found → the status of a RedisCluster. Pure."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from kgents_operator.desired.outcome import CLAIM, STATEFULSET, Desired, Place
+from kgents_operator.desired.owner import REPLICAS
+from kgents_operator.desired.redis_names import RedisNames
+from kgents_operator.resources.redis import Spec, Status
+from kgents_operator.status import (
+    Answer,
+    Figures,
+    Findings,
+    accepted,
+    backup,
+    common,
+    conditions,
+    not_running,
+    phase_of,
+    ready_answer,
+    resize,
+)
+
+Json = dict[str, Any]
+
+
+def status(
+    spec: Spec,
+    generation: int,
+    wanted: Desired[RedisNames],
+    objects: Mapping[Place, Json],
+    findings: Findings,
+    figures: Figures,
+) -> Status:
+    """All of it but the times of its conditions."""
+    names = wanted.names
+    primary, replicas = objects.get((STATEFULSET, names.name)), objects.get((STATEFULSET, names.replicas))
+    reason, message = _missing(spec, names, primary, replicas)
+    ready = ready_answer(reason, message, names.endpoint, findings, figures)
+    has_figures = figures.memory_mb is not None or figures.connections is not None
+    answers = [
+        accepted(findings),
+        ready,
+        _availability(spec, names),
+        *_data(spec, wanted, objects, findings),
+        *common(findings, figures, has_figures=has_figures),
+    ]
+    pool = figures.connections
+    return Status(
+        observed_generation=generation,
+        phase=phase_of(ready, primary, is_refused=findings.refusal is not None),
+        ready=ready.status == "True",
+        ready_replicas=_ready(primary) + _ready(replicas) if primary is not None else None,
+        endpoint=names.endpoint if primary is not None else None,
+        replicas_endpoint=names.replicas_endpoint if replicas is not None and spec.replicas > 1 else None,
+        memory_usage=None if figures.memory_mb is None else f"{figures.memory_mb:.0f}Mi",
+        hit_rate=None if figures.hit_rate is None else f"{figures.hit_rate:.2f}",
+        connections=None if pool is None else pool.active,
+        measured_at=figures.measured_at if has_figures else None,
+        conditions=conditions(answers, generation),
+    )
+
+
+def _ready(statefulset: Json | None) -> int:
+    return int(((statefulset or {}).get("status") or {}).get("readyReplicas") or 0)
+
+
+def _missing(spec: Spec, names: RedisNames, primary: Json | None, replicas: Json | None) -> tuple[str, str]:
+    """What the servers lack: a reason and a sentence; empty: nothing."""
+    if (found := not_running(primary, names.name)) is not None:
+        return found
+    following, wanted = _ready(replicas), spec.replicas - 1
+    if following < wanted:
+        said = f"expected {wanted} that follow the primary, found {following}; try: kubectl describe pod"
+        return "ReplicasNotReady", f"replicas {names.replicas}: {said}"
+    return "", ""
+
+
+def _availability(spec: Spec, names: RedisNames) -> Answer:
+    if spec.replicas == 1:
+        return Answer("HighlyAvailable", "False", "OneServer", "while the one server is away, nothing answers")
+    said = (
+        f"failover is not automatic: while {names.name}-0 is away, replicas answer reads and nothing takes writes; "
+        "no replica becomes primary by itself"
+    )
+    return Answer("HighlyAvailable", "False", "FailoverManual", said)
+
+
+def _data(
+    spec: Spec, wanted: Desired[RedisNames], objects: Mapping[Place, Json], findings: Findings
+) -> Iterator[Answer]:
+    """On what is kept, and where."""
+    if not spec.persistence.enabled:
+        yield Answer("Persistent", "False", "SwitchedOff", "a restart of the server loses every key")
+    left = sorted(
+        name
+        for (kind, name), each in objects.items()
+        if kind == CLAIM
+        and name not in wanted.claims
+        and (each["metadata"].get("labels") or {}).get("app.kubernetes.io/component") == REPLICAS
+    )
+    if left and findings.refusal is None:
+        said = f"no replica uses {', '.join(left)} now; try: kubectl delete pvc {' '.join(left)}"
+        yield Answer("VolumesLeft", "True", "ScaledIn", said)
+    yield from resize(wanted, objects, findings)
+    if spec.backup.enabled:
+        yield backup(objects.get(("CronJob", wanted.names.backup)))

@@ -1,0 +1,174 @@
+"""A RedisCluster: what is refused and with which words, what it stands for, and what its status says."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from kgents_operator.desired.outcome import STATEFULSET, Desired, Observed
+from kgents_operator.desired.owner import Owner
+from kgents_operator.desired.redis import desired
+from kgents_operator.desired.redis_names import RedisNames
+from kgents_operator.files import text
+from kgents_operator.images import Images
+from kgents_operator.redis_status import status
+from kgents_operator.resources.definitions import REDIS
+from kgents_operator.resources.postgres import Connections
+from kgents_operator.resources.redis import RedisCluster, Spec
+from kgents_operator.status import Figures, Findings, timed
+from support.kube_api import ApiError
+from support.kube_api.definitions import Definition
+from support.kube_schemas import VERSIONS, faults
+from support.operated_redis import redis
+
+ROOT = Path(__file__).parents[3]
+OWNER = Owner("cache", "shop", "u-1", "kgents.io/v1alpha1", "RedisCluster")
+BACKUP = {"enabled": True, "schedule": "@daily", "destination": {"claimName": "nas"}}
+UP = {"metadata": {"generation": 1}, "status": {"observedGeneration": 1, "readyReplicas": 1}}
+Json = dict[str, Any]
+
+
+def admitted(new: Json, old: Json | None = None) -> Json:
+    return Definition(REDIS.document()).admit(new, old, is_strict=False)
+
+
+def spec_of(**spec: Any) -> Spec:
+    return msgspec.convert(redis(**spec), RedisCluster).spec
+
+
+def whole(**spec: Any) -> Desired[RedisNames]:
+    """With a primary that answers already, so that replicas are made."""
+    return desired(OWNER, spec_of(**spec), {}, Observed({(STATEFULSET, "cache"): UP}), Images())
+
+
+def test_every_field_is_filled_in_as_the_struct_has_it() -> None:
+    filled = admitted(redis())
+    assert filled["spec"] == {
+        "replicas": 1,
+        "maxMemory": "128mb",
+        "evictionPolicy": "allkeys-lru",
+        "resources": {"limits": {"cpu": "200m", "memory": "256Mi"}, "requests": {"cpu": "50m", "memory": "128Mi"}},
+        "persistence": {"enabled": True, "storageSize": "1Gi"},
+        "pubsub": {"enabled": True},
+        "backup": {"enabled": False, "keep": 7},
+        "metrics": {"enabled": True, "port": 9121},
+        "tls": {},
+        "deletionPolicy": "Retain",
+    }
+    assert msgspec.convert(filled, RedisCluster).spec == spec_of()
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ({"replicas": 0}, "spec.replicas in body should be greater than or equal to 1"),
+        ({"replicas": -3}, "spec.replicas in body should be greater than or equal to 1"),
+        ({"replicas": 4}, "spec.replicas in body should be less than or equal to 3"),
+        ({"replicas": 2, "persistence": {"enabled": False}}, "replicas need persistence"),
+        ({"maxMemory": "256mb"}, "maxMemory must be below the limit of memory"),
+        ({"maxMemory": "1gb", "resources": {"limits": {"memory": "1Gi"}}}, "maxMemory must be below"),
+        ({"maxMemory": "much"}, "spec.maxMemory in body should match"),
+        ({"maxMemory": "128Mi"}, "spec.maxMemory in body should match"),
+        ({"evictionPolicy": "newest"}, "supported values"),
+        ({"image": "evil/whatever:latest"}, "an image with a version or digest, not latest"),
+        ({"image": "valkey"}, "spec.image in body should match"),
+        ({"persistence": {"storageSize": "0"}}, "expected a quantity above 0"),
+        ({"resources": {"requests": {"memory": "1Gi"}}}, "the request of memory is above its limit"),
+        ({"backup": {"enabled": True, "schedule": "@daily"}}, "an enabled backup needs a schedule and a destination"),
+        ({"backup": {"schedule": "whenever"}}, "spec.backup.schedule in body should match"),
+        ({"metrics": {"port": 6379}}, "the port of the metrics is that of the server"),
+        ({"metrics": {"port": 80}}, "should be greater than or equal to 1024"),
+        ({"deletionPolicy": "Burn"}, 'supported values: "Delete", "Retain"'),
+    ],
+)
+def test_what_cannot_be_is_refused_with_its_reason(spec: Json, words: str) -> None:
+    with pytest.raises(ApiError) as caught:
+        admitted(redis(**spec))
+    assert caught.value.code == 422
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ({}, {"enabled": False}, "persistence cannot be switched"),
+        ({"storageSize": "2Gi"}, {"storageSize": "1Gi"}, "storage can only grow"),
+        ({"storageSize": "2Gi"}, {}, "storage can only grow"),
+        ({}, {"storageClassName": "fast"}, "the storage class cannot change"),
+        ({"storageClassName": "fast"}, {}, "the storage class cannot change"),
+    ],
+)
+def test_what_never_changes_is_refused(before: Json, after: Json, words: str) -> None:
+    old = admitted(redis(persistence=before))
+    with pytest.raises(ApiError, match=words):
+        admitted(redis(persistence=after), old)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    "spec", [{}, {"replicas": 3, "backup": BACKUP}, {"persistence": {"enabled": False}, "metrics": {"enabled": False}}]
+)
+def test_the_last_three_versions_of_kubernetes_take_all_of_it(spec: Json, version: str) -> None:
+    assert [fault for each in whole(**spec).objects for fault in faults(each, version)] == []
+
+
+def test_pods_are_held_to_the_restricted_profile_and_have_no_finalizer() -> None:
+    documents = whole(replicas=3, backup=BACKUP).objects
+    templates = [each["spec"].get("jobTemplate", {}).get("spec", each["spec"]).get("template") for each in documents
+                 if "spec" in each]  # fmt: skip
+    pods = [each["spec"] for each in templates if each]
+    assert len(pods) == 3
+    for pod in pods:
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert pod["automountServiceAccountToken"] is False
+        kinds = {key for volume in pod["volumes"] for key in volume if key != "name"}
+        assert kinds <= {"configMap", "secret", "emptyDir", "persistentVolumeClaim", "projected"}
+        for each in pod["containers"]:
+            assert each["securityContext"]["allowPrivilegeEscalation"] is False
+            assert each["securityContext"]["readOnlyRootFilesystem"] is True
+            assert each["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+            assert set(each["resources"]) == {"requests", "limits"}
+    assert all(each["metadata"]["ownerReferences"][0]["uid"] == "u-1" for each in documents)
+    assert not any("finalizers" in each["metadata"] for each in documents)
+
+
+def test_more_replicas_do_not_start_the_primary_again() -> None:
+    def template(count: int) -> Json:
+        (found,) = (each for each in whole(replicas=count).objects if each["metadata"]["name"] == "cache"
+                    and each["kind"] == STATEFULSET)  # fmt: skip
+        return dict(found["spec"]["template"])
+
+    assert template(1) == template(3)
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [("redis.conf", "redis"), ("tls.conf", "redis"), ("start", "redis"), ("redis-save", "backup")],
+)
+def test_files_are_those_of_deploy_databases(name: str, place: str) -> None:
+    assert text(name) == (ROOT / "deploy/databases" / place / name).read_text()
+
+
+def shown(figures: Figures, *, following: int) -> Json:
+    spec = spec_of(replicas=2)
+    replicas = {"metadata": {}, "status": {"readyReplicas": following}}
+    objects = {(STATEFULSET, "cache"): UP, (STATEFULSET, "cache-replicas"): replicas}
+    return timed(status(spec, 1, whole(replicas=2), objects, Findings(), figures), {}, "2026-01-01T00:00:00Z")
+
+
+def test_figures_of_the_stream_are_shown_and_its_health_only_lowers_ready() -> None:
+    measured = Figures(
+        backend="valkey", memory_mb=41.6, hit_rate=0.934, connections=Connections(active=7),
+        measured_at="2026-01-01T00:00:00Z",
+    )  # fmt: skip
+    found = shown(measured, following=1)
+    assert (found["memoryUsage"], found["hitRate"], found["connections"]) == ("42Mi", "0.93", 7)
+    assert (found["ready"], found["readyReplicas"]) == (True, 2)
+    lowered = shown(Figures(critical="memory full"), following=1)
+    assert (lowered["ready"], lowered["phase"]) == (False, "Degraded")
+    without = shown(Figures(), following=0)
+    assert without["ready"] is False
+    (ready,) = (each for each in without["conditions"] if each["type"] == "Ready")
+    assert ready["reason"] == "ReplicasNotReady"
