@@ -55,7 +55,7 @@ async def api(request: pytest.FixtureRequest) -> AsyncIterator[KubeApi | RealClu
     cluster: RealCluster = request.getfixturevalue("cluster")
     yield cluster
     site = Site(cluster, Kubernetes(Path(os.environ["KUBECONFIG"])))
-    for resource in ("postgresclusters.kgents.io", *CHILDREN, "pods", "leases.coordination.k8s.io"):
+    for resource in (*(each.name for each in DEFINITIONS), *CHILDREN, "pods", "leases.coordination.k8s.io"):
         for name in site.names(resource):
             cluster.delete(resource, NAMESPACE, name)
     cluster.forget_registered()
