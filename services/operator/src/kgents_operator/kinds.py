@@ -45,7 +45,7 @@ class Api(Struct, frozen=True):
 
 POSTGRES_API: Final = Api(POSTGRES.kind, GROUP, VERSION, POSTGRES.plural, WATCHED)
 REDIS_API: Final = Api(REDIS.kind, GROUP, VERSION, REDIS.plural, WATCHED, is_optional=True)
-"""Optional: where only the older definition is installed, PostgresClusters are looked after."""
+"""Optional: where only the older definition is installed, PostgresClusters are served."""
 RESOURCES: Final = (POSTGRES_API, REDIS_API)
 CHILDREN: Final = (
     Api("StatefulSet", "apps", "v1", "statefulsets", APPLIED),

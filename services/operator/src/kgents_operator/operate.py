@@ -37,7 +37,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Loop:
-    """Looks after the resources of one kind: what another kind lacks does not hold it up."""
+    """Reconciles the resources of one kind: what another kind lacks does not hold it up."""
 
     def __init__(
         self,
@@ -188,7 +188,7 @@ class Operator:
 
     @property
     def fault(self) -> str:
-        """Why a kind cannot be looked after now; empty: all are."""
+        """Why a kind cannot be reconciled now; empty: all are."""
         return next((each.fault for each in self._loops if each.fault), "")
 
     def touch_all(self) -> None:

@@ -49,7 +49,7 @@ def _claims(names: RedisNames, spec: Spec) -> dict[str, str]:
 def _has_replicas(names: RedisNames, spec: Spec, objects: dict[Place, Json]) -> bool:
     """Once made they stay, without pods where none is asked for: what holds data is never deleted.
 
-    They are made when the primary has answered: then it has data of its own, and whoever follows is emptied by nobody.
+    They are made when the primary has answered: a replica that is there without a primary means that one was lost.
     """
     if (STATEFULSET, names.replicas) in objects:
         return True

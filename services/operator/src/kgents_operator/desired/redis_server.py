@@ -201,7 +201,7 @@ class Made(Struct, frozen=True):
                 f"--web.listen-address=:{metrics.port}",
                 f"--redis.addr=rediss://127.0.0.1:{PORT}",
                 "--redis.user=kgents",
-                # The certificate names Services, not this address; nobody is between two containers of a pod.
+                # The certificate names Services, not this address; between two containers of a pod there is no one.
                 "--skip-tls-verification=true",
                 "--config-command=-",
             ],

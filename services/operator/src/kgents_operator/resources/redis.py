@@ -138,7 +138,7 @@ class Spec(Part, frozen=True):
         int,
         Meta(
             ge=1, le=REPLICAS_MAX,
-            description="Servers: one primary, which takes writes, and others that follow it. Nobody is elected.",
+            description="Servers: one primary, which takes writes, and others that follow it. No one is elected.",
         ),
     ] = 1  # fmt: skip
     max_memory: Annotated[
