@@ -7,16 +7,20 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kgents_operator.desired.outcome import Observed, Place
+from kgents_operator.desired.outcome import Desired, Observed, Place
 from kgents_operator.desired.owner import Owner
 from kgents_operator.desired.postgres import desired
+from kgents_operator.desired.redis import desired as redis_desired
 from kgents_operator.images import Images
 from kgents_operator.live import Live
 from kgents_operator.plan import Apply, Grow, Remove, plan
 from kgents_operator.resources.postgres import PostgresCluster
+from kgents_operator.resources.redis import RedisCluster
 from support.operated import postgres
+from support.operated_redis import redis
 
 OWNER = Owner("orders", "shop", "u-1", "kgents.io/v1alpha1", "PostgresCluster")
+CACHE = Owner("cache", "shop", "u-2", "kgents.io/v1alpha1", "RedisCluster")
 DATA = {"StatefulSet", "PersistentVolumeClaim", "Cluster", "Secret"}
 Json = dict[str, Any]
 
@@ -26,6 +30,18 @@ specs = st.fixed_dictionaries(
         "replicas": st.integers(1, 3),
         "storage": st.fixed_dictionaries({"size": st.sampled_from(["1Gi", "2Gi", "1536Mi"])}),
         "pooler": st.fixed_dictionaries({"enabled": st.booleans()}),
+        "metrics": st.fixed_dictionaries({"enabled": st.booleans()}),
+        "deletionPolicy": st.sampled_from(["Retain", "Delete"]),
+        "backup": st.just({"enabled": True, "schedule": "@daily", "destination": {"claimName": "nas"}}),
+    },
+)
+
+
+redis_specs = st.fixed_dictionaries(
+    {},
+    optional={
+        "replicas": st.integers(1, 3),
+        "persistence": st.fixed_dictionaries({"storageSize": st.sampled_from(["1Gi", "2Gi", "1536Mi"])}),
         "metrics": st.fixed_dictionaries({"enabled": st.booleans()}),
         "deletionPolicy": st.sampled_from(["Retain", "Delete"]),
         "backup": st.just({"enabled": True, "schedule": "@daily", "destination": {"claimName": "nas"}}),
@@ -49,7 +65,16 @@ class Cluster:
             Observed({place: each.content for place, each in self.found.items()}, is_cnpg_served),
             Images(),
         )
-        steps = plan(OWNER, wanted, self.found, self.applied)
+        return self.carried_out(OWNER, wanted)
+
+    def redis_step(self, spec: Json) -> list[Any]:
+        """One run for a RedisCluster, whose primary answers once it is made."""
+        objects = {place: each.content for place, each in self.found.items()}
+        asked = msgspec.convert(redis(**spec), RedisCluster).spec
+        return self.carried_out(CACHE, redis_desired(CACHE, asked, {}, Observed(objects), Images()))
+
+    def carried_out(self, owner: Owner, wanted: Desired[Any]) -> list[Any]:
+        steps = plan(owner, wanted, self.found, self.applied)
         for each in steps:
             self._carry_out(each)
         return list(steps)
@@ -63,16 +88,18 @@ class Cluster:
             content["spec"]["resources"]["requests"]["storage"] = step.size
             self.found[place] = Live(content, "")
         else:
-            self.found[step.place] = Live(copy.deepcopy(step.document), "ours")
+            up = {"status": {"readyReplicas": 1}} if step.place[0] == "StatefulSet" else {}
+            self.found[step.place] = Live(copy.deepcopy(step.document) | up, "ours")
             self.applied[step.place] = "ours"
             if step.place[0] == "StatefulSet":
                 self._claim(step.document)
 
     def _claim(self, statefulset: Json) -> None:
         (template,) = statefulset["spec"]["volumeClaimTemplates"]
-        claim = copy.deepcopy(template)
-        claim["metadata"]["name"] = f"data-{statefulset['metadata']['name']}-0"
-        self.found.setdefault(("PersistentVolumeClaim", claim["metadata"]["name"]), Live(claim, ""))
+        for ordinal in range(statefulset["spec"]["replicas"]):
+            claim = copy.deepcopy(template)
+            claim["metadata"]["name"] = f"data-{statefulset['metadata']['name']}-{ordinal}"
+            self.found.setdefault(("PersistentVolumeClaim", claim["metadata"]["name"]), Live(claim, ""))
 
 
 @given(st.lists(st.tuples(specs, st.sampled_from([True, False, None])), min_size=1, max_size=5))
@@ -89,6 +116,20 @@ def test_a_plan_ends_and_takes_no_data(runs: list[tuple[Json, bool | None]]) -> 
         assert all(_sizes(cluster)[name] >= size for name, size in sizes.items()), "no volume shrinks"
         kinds = {place[0] for place in cluster.found}
         assert not {"StatefulSet", "Cluster"} <= kinds, "one of them runs the server"
+
+
+@given(st.lists(redis_specs, min_size=1, max_size=5))
+def test_a_plan_for_redis_ends_too_and_the_primary_stays_one(runs: list[Json]) -> None:
+    cluster = Cluster()
+    for spec in runs:
+        data, sizes = {place for place in cluster.found if place[0] in DATA}, _sizes(cluster)
+        for _ in range(4):  # the primary, its replicas, and volumes that grow
+            steps = cluster.redis_step(spec)
+            assert not [each for each in steps if isinstance(each, Remove) and each.place[0] in DATA]
+        assert cluster.redis_step(spec) == []
+        assert data <= set(cluster.found)
+        assert all(_sizes(cluster)[name] >= size for name, size in sizes.items()), "no volume shrinks"
+        assert cluster.found["StatefulSet", "cache"].content["spec"]["replicas"] == 1
 
 
 @given(specs, st.sampled_from(["Service", "ConfigMap", "StatefulSet", "NetworkPolicy"]))

@@ -143,6 +143,15 @@ async def test_one_name_is_of_one_resource(cache: RedisSite, site: Site, kubecon
 
 
 @STAND_IN
+async def test_a_definition_that_is_not_installed_holds_up_no_other_kind(site: Site, kubeconfig: Path) -> None:
+    site.stand_in.unserve("redisclusters.kgents.io")
+    async with operating(kubeconfig) as operator:
+        await site.create()
+        await eventually(lambda: site.names("statefulsets.apps") == ["orders"])
+        await eventually(lambda: operator.fault == "")
+
+
+@STAND_IN
 @pytest.mark.timeout(240)  # as many lives as there are writes
 async def test_an_operator_that_is_killed_after_any_request_ends_in_the_same(
     cache: RedisSite, kubeconfig: Path

@@ -159,6 +159,14 @@ def replica(pods: Pods) -> Iterator[Pod]:
     pod.kill()
 
 
+def refused(pod: Pod) -> str:
+    """Why it does not start."""
+    pod.begin()
+    assert pod.process is not None
+    assert pod.process.wait(30) == 1
+    return pod.log.read_text().splitlines()[-1]
+
+
 async def test_a_replica_follows_and_an_empty_primary_never_empties_it(pods: Pods, primary: Pod, replica: Pod) -> None:
     pods.known.write_text(f"{PRIMARY}\n")
     primary.begin()
@@ -174,15 +182,17 @@ async def test_a_replica_follows_and_an_empty_primary_never_empties_it(pods: Pod
     primary.begin()
     await eventually(primary.is_ready)
     assert pods.cli(PRIMARY, "app", "get", "kept") == "7", "its volume has all of it"
+    old = pods.password("kgents")
+    (pods.folder / "secrets" / "kgents").write_text("another")
+    assert primary.is_ready(), "a Secret that is made again counts from the next start"
     await eventually(replica.is_ready)
 
     primary.kill()
     shutil.rmtree(primary.data)
     primary.data.mkdir()
-    primary.begin()
-    assert primary.process is not None
-    assert primary.process.wait(30) == 1
-    assert f"and keys on {REPLICA}: not started" in primary.log.read_text()
+    assert f"expected {REPLICA} to say whether it has keys" in refused(primary), "its password is not that of now"
+    (pods.folder / "secrets" / "kgents").write_text(old)
+    assert f"and keys on {REPLICA}: not started" in refused(primary)
     assert pods.cli(REPLICA, "app", "get", "kept") == "7"
     assert not replica.is_ready(), "it does not follow now"
 

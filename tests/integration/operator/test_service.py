@@ -12,10 +12,11 @@ import pytest
 from kgents_shared.bus.client import Bus
 from kgents_shared.contract.codec import encode
 from kgents_shared.contract.entity import Ref
-from kgents_shared.contract.pulse import DatabasePulse, Pool
+from kgents_shared.contract.pulse import DatabasePulse, Memory, Pool
 from support.fixtures import bus, server
 from support.nats_server import NatsServer
 from support.operated import NAMESPACE, Site
+from support.operated_redis import RedisSite
 from support.ports import free_port
 from support.service_process import ServiceProcess
 from support.waiting import eventually
@@ -87,12 +88,26 @@ async def test_figures_are_those_of_the_pulses(
         ref=ref, source="db", backend="postgres", timestamp=datetime.now(UTC), interval_s=600.0, phase="healthy",
         pool=Pool(active=3, idle=5, waiting=None),
     )  # fmt: skip
+    redis = DatabasePulse(
+        ref=Ref("test", "database", "cache-0", NAMESPACE), source="db", backend="valkey", timestamp=datetime.now(UTC),
+        interval_s=600.0, phase="healthy", pool=Pool(active=7), memory=Memory(used_mb=41.6),
+        performance={"hit_rate": 0.934},
+    )  # fmt: skip
     session = await bus.session()
-    await session.request(ref.subject("pulse", source="db"), encode(pulse))
+    for each in (pulse, redis):
+        await session.request(each.ref.subject("pulse", source="db"), encode(each))
     async with operator(server.url, tmp_path, kubeconfig, free_port()):
         await site.create()
         await eventually(site.is_ready, 30)
         await eventually(lambda: site.condition("MetricsAvailable") == ("True", "Measured"), 30)
+        caches = RedisSite(site.api, site.client)
+        await caches.create()
+        await caches.create("orders")
+        await eventually(lambda: caches.condition("MetricsAvailable") == ("True", "Measured"), 30)
+        await eventually(lambda: caches.condition("Accepted", "orders") == ("False", "NameTaken"), 30)
+    measured = caches.status()
+    assert [measured[each] for each in ("memoryUsage", "hitRate", "connections")] == ["42Mi", "0.93", 7]
+    assert caches.condition("MetricsAvailable", "orders") == ("Unknown", "NoFigures"), "a PostgreSQL has them"
     found: dict[str, Any] = site.status()
     assert found["connections"] == {"active": 3, "idle": 5}, "what is not known is absent"
     assert found["measuredAt"] == pulse.timestamp.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -264,9 +264,9 @@ def backup(cronjob: Json | None) -> Answer:
     state = (cronjob or {}).get("status") or {}
     last, begun = state.get("lastSuccessfulTime"), state.get("lastScheduleTime")
     if last is None and begun is None:
-        return Answer("BackupReady", "Unknown", "NoneYet", "no dump was due yet")
+        return Answer("BackupReady", "Unknown", "NoneYet", "no copy was due yet")
     if last is None:
-        return Answer("BackupReady", "False", "Failed", f"no dump has succeeded; the last one began {begun}")
+        return Answer("BackupReady", "False", "Failed", f"no copy has succeeded; the last one began {begun}")
     if begun is not None and last < begun and not state.get("active"):
-        return Answer("BackupReady", "False", "Failed", f"the dump of {begun} failed; the last good one is of {last}")
-    return Answer("BackupReady", "True", "Dumped", f"the last good dump is of {last}")
+        return Answer("BackupReady", "False", "Failed", f"the copy of {begun} failed; the last good one is of {last}")
+    return Answer("BackupReady", "True", "Copied", f"the last good copy is of {last}")
