@@ -94,3 +94,15 @@ def test_nothing_is_not_zero() -> None:
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_what_is_not_finite_makes_no_bucket(value: float) -> None:
     assert sketch([value, 3.0]).buckets == sketch([3.0]).buckets
+
+
+@given(found=positive, limit=st.floats(1e-3, 1e6))
+def test_how_many_do_not_exceed_a_limit_is_exact_but_for_those_within_half_a_bucket_of_it(
+    found: list[float], limit: float
+) -> None:
+    each = sketch(found)
+    base = 2 ** (2**-each.scale)
+    margin = (base - 1) / (base + 1) + 1e-9
+    surely, perhaps = (sum(value <= limit * part for value in found) for part in (1 - 2 * margin, 1 + 2 * margin))
+    assert surely <= each.histogram().within(limit) <= perhaps
+    assert each.within(1e12) == len(found)

@@ -19,6 +19,7 @@ from kgents_shared.contract.incident import Incident, Root
 from kgents_shared.contract.meta import ABSENCES_MAX, ABSENT_AFTER_S, Absence, Attendance
 from kgents_shared.contract.pulse import EdgeSample, TrafficPulse
 from kgents_shared.contract.silence import Matcher, Silence
+from kgents_shared.contract.sketch import Histogram, Sketch
 from kgents_shared.contract.topology import Difference, TopologyEntity
 from kgents_shared.contract.unread import Unread
 
@@ -92,6 +93,36 @@ def test_an_error_budget_is_spent_by_time_or_by_requests() -> None:
     assert [time.spent, requests.spent] == pytest.approx([0.5, 10 / 1010 / 0.02])
     assert (nothing.ratio, nothing.spent, nothing.left) == (None, None, None)
     assert budget_row(nothing) == ("nothing", "90 %", "-", "-", "-", "time of 0 entities")
+
+
+def test_an_objective_on_latency_counts_known_durations_and_says_how_many_are_not() -> None:
+    def sample(
+        n: float, spans: int, *, client: list[float] | None = None, server: list[float] | None = None
+    ) -> TrafficPulse:
+        client_ms, server_ms = (_histogram(each) if each is not None else None for each in (client, server))
+        edge = EdgeSample(peer=CART, kind="http", n=n, spans=spans, client_ms=client_ms, server_ms=server_ms)
+        return TrafficPulse(ref=Ref("prod", "app", "web"), source="otel", timestamp=T0, interval_s=10, edges=[edge])
+
+    samples = [
+        sample(400, 4, client=[10.0, 20.0, 900.0], server=[1.0, 1.0, 1.0]),  # of traces sampled at 1 %; one is a stream
+        sample(100, 0, server=[30.0] * 100),  # of metrics
+        sample(500, 5),
+    ]
+    fast = Objective(name="fast", target=0.5, edge=Edge(peer="*cart", within_ms=250))
+    slow = Objective(name="slow", target=0.5, edge=Edge(peer="*cart", within_ms=5))
+    nothing = Objective(name="x", target=0.5, edge=Edge(peer="*cart", within_ms=5))
+    missed, met = budgets([fast, slow], {}, samples)
+    assert (met.name, met.ratio, met.total, met.unknown) == ("fast", 0.75, 400, 600)
+    assert (missed.name, missed.ratio) == ("slow", 0.0)
+    assert budget_row(met)[-1] == "requests within 250 ms of 1 connections, 600 unknown"
+    (unknown,) = budgets([nothing], {}, samples[2:])
+    assert (unknown.ratio, unknown.spent, unknown.unknown) == (None, None, 500)
+
+
+def _histogram(values: list[float]) -> Histogram:
+    sketch = Sketch()
+    sketch.add_all(values)
+    return sketch.histogram()
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,10 @@ class Histogram(Wire, frozen=True):
         """The value that this share of the values does not exceed; None without any."""
         return Sketch.of(self).quantile(share)
 
+    def within(self, value: float) -> int:
+        """How many of the values do not exceed a positive one, to the resolution of its buckets."""
+        return Sketch.of(self).within(value)
+
 
 class Sketch:
     """A histogram that values are added to. The weight of a value is a whole number of occurrences."""
@@ -144,6 +148,11 @@ class Sketch:
             if rank <= 0:
                 return self._middle(index)
         raise AssertionError("the buckets hold fewer values than were counted")
+
+    def within(self, value: float) -> int:
+        """How many of the values do not exceed a positive one; each is taken for the middle of its bucket."""
+        below = sum(count for index, count in self.buckets.items() if self._middle(index) <= value)
+        return self.negative + self.zeros + below
 
     def histogram(self) -> Histogram:
         """The same, as a part of a message."""

@@ -9,7 +9,7 @@ import msgspec
 from kgents_cli.availability.planned import Planned
 from kgents_cli.availability.spans import US_PER_S, Times
 from kgents_shared.contract.entity import Ref
-from kgents_shared.contract.pulse import TrafficPulse
+from kgents_shared.contract.pulse import EdgeSample, TrafficPulse
 from kgents_shared.view.find import path_of
 
 Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
@@ -22,6 +22,8 @@ class Edge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """`app/shop/web`, or a part of it with `*`."""
     peer: str = "*"
     """The peer's path, or its address."""
+    within_ms: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    """The objective is that they take no longer, at the caller if its side is known; null: that they succeed."""
 
 
 class Objective(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -51,13 +53,15 @@ class Budget(msgspec.Struct, frozen=True):
     name: str
     target: float
     of: str
-    """`time` or `requests`."""
+    """`time`, `requests` or `requests within 250 ms`."""
     good: float
-    """Seconds that were not critical, or requests that succeeded."""
+    """Seconds that were not critical, requests that succeeded, or those that took no longer."""
     total: float
-    """Seconds that were observed, or requests that were counted."""
+    """Seconds that were observed, requests that were counted, or those whose duration is known."""
     matched: int
     """Entities, or callers and peers, that it is made of."""
+    unknown: float = 0.0
+    """Seconds that were not observed, or requests whose duration is not known: they count neither way."""
 
     @property
     def ratio(self) -> float | None:
@@ -102,7 +106,8 @@ def _of_time(objective: Objective, entities: Mapping[Ref, Times]) -> Budget:
     taken = [times for ref, times in entities.items() if _takes(objective, ref)]
     good = sum(each.healthy + each.warning for each in taken)
     total = sum(each.observed for each in taken)
-    return Budget(objective.name, objective.target, "time", good / US_PER_S, total / US_PER_S, len(taken))
+    unknown = sum(each.unknown for each in taken) / US_PER_S
+    return Budget(objective.name, objective.target, "time", good / US_PER_S, total / US_PER_S, len(taken), unknown)
 
 
 def _takes(objective: Objective, ref: Ref) -> bool:
@@ -112,7 +117,7 @@ def _takes(objective: Objective, ref: Ref) -> bool:
 
 def _of_edge(objective: Objective, edge: Edge, pulses: Sequence[TrafficPulse]) -> Budget:
     """Never a mean of ratios: requests are summed, and what was not called has no part in it."""
-    good = total = 0.0
+    good = total = unknown = 0.0
     pairs = set()
     for pulse in pulses:
         if not fnmatchcase(path_of(pulse.ref), edge.caller):
@@ -121,6 +126,21 @@ def _of_edge(objective: Objective, edge: Edge, pulses: Sequence[TrafficPulse]) -
             peer = path_of(each.peer) if isinstance(each.peer, Ref) else each.peer
             if fnmatchcase(peer, edge.peer):
                 pairs.add((pulse.ref, peer))
-                total += each.n
-                good += each.n - min(max(each.errors_client, each.errors_server), each.n)
-    return Budget(objective.name, objective.target, "requests", good, total, len(pairs))
+                well, known = _succeeded(each) if edge.within_ms is None else _in_time(each, edge.within_ms)
+                good, total, unknown = good + well, total + known, unknown + max(each.n - known, 0.0)
+    of = "requests" if edge.within_ms is None else f"requests within {edge.within_ms:g} ms"
+    return Budget(objective.name, objective.target, of, good, total, len(pairs), unknown)
+
+
+def _succeeded(sample: EdgeSample) -> tuple[float, float]:
+    """Requests that succeeded, of those that were counted."""
+    return sample.n - min(max(sample.errors_client, sample.errors_server), sample.n), sample.n
+
+
+def _in_time(sample: EdgeSample, limit_ms: float) -> tuple[float, float]:
+    """Requests that took no longer, of those whose duration is known: a stream has none, nor a call without its end."""
+    durations = sample.client_ms or sample.server_ms
+    if durations is None:
+        return 0.0, 0.0
+    requests = sample.n / sample.spans if sample.spans else 1.0  # that a span stands for: durations count spans
+    return durations.within(limit_ms) * requests, durations.n * requests

@@ -37,7 +37,10 @@ def budget_row(each: Budget) -> tuple[str, ...]:
         left = amount if each.left >= 0 else f"{amount} too many"
     unit = "entities" if each.of == "time" else "connections"
     spent = NOT_KNOWN if each.spent is None else share(each.spent)
-    return each.name, share(each.target), share(each.ratio), spent, left, f"{each.of} of {each.matched:,} {unit}"
+    basis = f"{each.of} of {each.matched:,} {unit}"
+    if each.unknown:
+        basis += f", {lasting(each.unknown) if each.of == 'time' else f'{each.unknown:,.0f}'} unknown"
+    return each.name, share(each.target), share(each.ratio), spent, left, basis
 
 
 def counted_rows(found: Sequence[Counted]) -> list[tuple[str, str]]:

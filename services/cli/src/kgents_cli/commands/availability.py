@@ -45,6 +45,7 @@ def command(since: str, by: str, objectives: Path | None, output: str, query: Qu
       objectives:
         - {name: shop is up, target: 0.999, namespace: shop, kind: deployment}
         - {name: cart answers, target: 0.99, edge: {caller: "app/*", peer: "*cart*"}}
+        - {name: cart is fast, target: 0.95, edge: {peer: "*cart*", within_ms: 250}}
       planned:
         - {begin: 2026-11-01T02:00:00Z, end: 2026-11-01T04:00:00Z, namespace: shop, reason: new database}
 
