@@ -268,6 +268,24 @@ def test_each_version_of_kubernetes_takes_the_operator(version: str) -> None:
     assert [fault for each in helm(*WITH_OPERATOR) for fault in faults(each, version)] == []
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_with_an_exporter_one_of_two_pods_sends_and_reaches_its_receiver_alone(version: str) -> None:
+    endpoint = "config.otlp-exporter.endpoint=https://otel:4318"
+    added = {"--set": f"services.otlp-exporter.enabled=true,{endpoint}"}
+    objects = named(helm(*REQUIRED, *(part for each in added.items() for part in each)))
+    assert [fault for each in objects.values() for fault in faults(each, version)] == []
+    deployment = objects["Deployment", "kgents-otlp-exporter"]["spec"]
+    assert deployment["replicas"] == 2
+    assert load_service("otlp-exporter").access.alone, "each of them would send everything"
+    assert list(not_restricted("kgents-otlp-exporter", deployment["template"]["spec"])) == []
+    policy = objects["NetworkPolicy", "kgents-otlp-exporter"]["spec"]
+    ports = {port["port"] for rule in policy["egress"] for port in rule["ports"]}
+    assert {443, 4318} <= ports
+    (settings,) = [each for (kind, _), each in objects.items() if kind == "ConfigMap"]
+    given = yaml.safe_load(settings["data"]["kgents.yaml"])
+    assert given["otlp-exporter"] == {"endpoint": "https://otel:4318"}
+
+
 def test_prometheus_operator_finds_every_service_where_it_is_asked_for() -> None:
     objects = named(helm(*REQUIRED, "--set", "serviceMonitor.enabled=true,profile=all"))
     monitor = objects["ServiceMonitor", "kgents"]["spec"]

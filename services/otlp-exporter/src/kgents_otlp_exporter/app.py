@@ -153,5 +153,5 @@ SERVICE = Service(
     name="otlp-exporter",
     config=Config,
     run=run,
-    access=Access((), reads=STATE, everywhere=True, hears_writers=True),
+    access=Access((), reads=STATE, everywhere=True, hears_writers=True, alone=True),
 )

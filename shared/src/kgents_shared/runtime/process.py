@@ -84,7 +84,7 @@ async def _serve(service: Service[C], common: configuration.CommonConfig, sectio
         async with bus, probes:
             context = Context(service, common, section, bus, telemetry, outbox)
             context.status.stalls = stalls
-            runs = Partitions(context) if service.is_writer else Reader(context)
+            runs = Partitions(context) if service.has_lease else Reader(context)
             observe(telemetry, lambda: [each.status for each in runs.contexts], bus, context.log, stalls)
             if service.access.is_needed:
                 probes.ready_when("nats", lambda: None if bus.is_connected else bus.last_error or "not connected yet")

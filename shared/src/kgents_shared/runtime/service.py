@@ -2,7 +2,8 @@
 
 Every service is a `Service` record and a `run` that is called for each cluster whose lease this instance holds: it
 loads its tables from the streams and runs until it is cancelled or another writer appears. So a start, a takeover, and
-a resolved conflict are one path. A service that writes no state has no lease, and `run` is called once.
+a resolved conflict are one path. A service that writes no state and need not be alone has no lease, and `run` is
+called once.
 """
 
 import copy
@@ -65,6 +66,8 @@ class Access(msgspec.Struct, frozen=True):
     """… that it subscribes to, …"""
     listens: Callable[[Any], Sequence[str]] | None = None
     """… and those that it subscribes to by its configuration."""
+    alone: bool = False
+    """Whether one instance at a time works, under a lease, also if it writes no state: what it does is seen outside."""
     recalls: tuple[str, ...] = ()
     """Signals of which it reads whatever it is asked for, in any cluster and at any time, as readers do."""
     answers: tuple[str, ...] = ()
@@ -133,7 +136,7 @@ class Context(Generic[C]):
             service.version,
             self.clock.now(),
             source=service.source,
-            share=Share(home=self.common.cluster) if service.is_writer else None,
+            share=Share(home=self.common.cluster) if service.has_lease else None,
             log=self.log,
             dead_letters=self.dead_letters,
         )
@@ -251,9 +254,9 @@ class Service(Generic[C]):
         return other
 
     @property
-    def is_writer(self) -> bool:
-        """Whether it writes, under a lease: one instance at a time for each cluster. Others run beside each other."""
-        return bool(self.access.writes)
+    def has_lease(self) -> bool:
+        """Whether one instance at a time works for each cluster. Others run beside each other."""
+        return bool(self.access.writes) or self.access.alone
 
     @property
     def asked_as(self) -> str:
@@ -296,9 +299,9 @@ class Service(Generic[C]):
         grants = Grants(api_prefix=nats.api_prefix, inbox_prefix=nats.inbox_of(self.name, home))
         for cluster in clusters:
             grants.report(self.name, cluster)
-            if self.is_writer:
+            if self.has_lease:
                 grants.lease(self.name, cluster)
-        if self.is_writer:
+        if self.has_lease:
             grants.read("meta", [self.members(home)])
         grants.recall(self.access.recalls)
         if self.access.recalls:  # who reads what it is asked for works for all clusters
