@@ -1,4 +1,4 @@
-"""The archive in PostgreSQL, beside bare COPY of the same packed rows; the state of a moment as it deepens."""
+"""The archive beside bare COPY of the same packed rows; the state of a moment as it deepens; what forgetting takes."""
 
 import json
 import random
@@ -13,6 +13,7 @@ from bench.run import Run, Took, median_cpu_s, median_wall_s, took
 from kgents_archiver.compression import SAMPLES, Packing, train
 from kgents_archiver.store import days
 from kgents_archiver.store.database import Database, rows
+from kgents_archiver.store.forgetting import Wanted, find, forget
 from kgents_archiver.store.ledger import Epoch
 from kgents_archiver.store.reading import Reader
 from kgents_archiver.store.writing import Message, Writer
@@ -79,6 +80,24 @@ async def _measure(run: Run, database: Database, size: int) -> None:
             Figure(bench=run.name, name=name, size=size, ours=took_s * 1e3, unit="ms",
                    bare=bare * 1e3 if bare is not None else None, at_most=1.5 if bare is not None else None)
         )  # fmt: skip
+    await _forget(run, database, size)
+
+
+async def _forget(run: Run, database: Database, size: int) -> None:
+    """A namespace of 40, but for what is still so: to find and to remove it, beside one bare statement."""
+    until = BEGAN + timedelta(days=max(DAYS))
+    run.progress(f"{size:,} entities, forgetting")
+    wanted = Wanted(until, namespace="shop-7")
+    began_s = time.perf_counter()
+    found = await find(database, wanted)
+    removed = await forget(database, wanted, found)
+    ours_s = time.perf_counter() - began_s
+    began_s = time.perf_counter()
+    async with database.transaction() as connection:
+        await connection.execute("delete from kgents.bare where subject = any($1) and at < $2", found.subjects, until)
+    bare_s = time.perf_counter() - began_s
+    for name, parts, unit in (("a namespace of 40 is forgotten", 1e-3, "ms"), ("… a row of it", removed * 1e-6, "µs")):
+        run.report(Figure(bench=run.name, name=name, size=size, ours=ours_s / parts, bare=bare_s / parts, unit=unit))  # type: ignore[arg-type]
 
 
 def _day(dice: random.Random, size: int, day: int, seq: int) -> list[Message]:

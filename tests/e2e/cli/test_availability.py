@@ -13,10 +13,19 @@ from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.health import Health
 from kgents_shared.contract.incident import Incident, Root
 from kgents_shared.contract.meta import ATTENDANCE, Absence, Attendance, Heartbeat
+from kgents_shared.contract.pulse import EdgeSample, TrafficPulse
+from kgents_shared.contract.sketch import Histogram
 from kgents_shared.contract.subjects import build
 from kgents_shared.contract.unread import Unread
 from support.kgents_command import Kgents, publish
 from support.shop import CART, NODE, WEB, entity
+
+OBJECTIVES = """
+objectives:
+  - {name: web runs, target: 0.5, entity: web-*}
+  - {name: cart answers, target: 0.5, edge: {caller: app/*, peer: "*cart*"}}
+  - {name: cart is fast, target: 0.5, edge: {peer: "*cart*", within_ms: 250}}
+"""
 
 
 async def publish_an_hour(client: Client) -> datetime:
@@ -39,6 +48,11 @@ async def publish_an_hour(client: Client) -> datetime:
         started_at=half, opened_at=half, changed_at=now, ended_at=quarter, root=Root(ref=CART, check="KG-1", why="w"),
     )  # fmt: skip
     await client.jetstream().publish(incident.subject, encode(incident))
+    calls = EdgeSample(
+        peer=CART, kind="http", n=3, spans=3, errors_client=1, client_ms=Histogram(start=0, counts=[1], zeros=1)
+    )  # one of three is a stream
+    pulse = TrafficPulse(ref=Ref("prod", "app", "web"), source="otel", timestamp=quarter, interval_s=10, edges=[calls])
+    await client.jetstream().publish(pulse.ref.subject("pulse", source="otel"), encode(pulse))
     absence = Absence(half, half + timedelta(minutes=5))
     for service, absences in ((BUILDER, []), (SCORER, [absence])):
         attendance = Attendance(hour - timedelta(hours=1), absences)
@@ -52,7 +66,7 @@ async def test_time_in_each_level_is_reported_and_what_is_unknown_is_no_credit(
     client: Client, kgents: Kgents, tmp_path: Path
 ) -> None:
     await publish_an_hour(client)
-    (tmp_path / "slo.yaml").write_text("objectives: [{name: web runs, target: 0.5, entity: web-*}]")
+    (tmp_path / "slo.yaml").write_text(OBJECTIVES)
     words = ("availability", "--since", "60m", "--by", "entity", "--objectives", str(tmp_path / "slo.yaml"))
     code, out, _ = await kgents(*words, "-o", "json")
     assert code == 0
@@ -66,7 +80,12 @@ async def test_time_in_each_level_is_reported_and_what_is_unknown_is_no_credit(
     assert minutes == pytest.approx([25, 40, 20], abs=2)  # for as long as the command takes to start
     assert any("prod: health-scorer did not run" in each for each in report["remarks"])
     assert (cart["incidents"], cart["mttr_s"], web["incidents"], web["mttr_s"]) == (1, 900.0, 0, None)
-    assert (report["objectives"][0]["name"], report["objectives"][0]["budget_spent_ratio"]) == ("web runs", 0.0)
+    objectives = {each["name"]: each for each in report["objectives"]}
+    assert objectives["web runs"]["budget_spent_ratio"] == 0.0
+    answers, fast = objectives["cart answers"], objectives["cart is fast"]
+    assert (answers["good"], answers["total"], answers["unknown"]) == (2, 3, 0)
+    assert (fast["good"], fast["total"], fast["unknown"]) == (2, 2, 1)
+    assert any(each.startswith("requests: samples are kept") for each in report["remarks"])
 
     code, out, _ = await kgents(*words)
     assert (code, out.splitlines()[0].split()[:2]) == (0, ["OBJECTIVE", "TARGET"])
