@@ -50,9 +50,8 @@ async def test_a_resource_becomes_a_primary_then_replicas_and_what_belongs_to_th
     assert {"memoryUsage", "hitRate", "connections"}.isdisjoint(status), "not known is not zero"
     assert cache.condition("HighlyAvailable") == ("False", "FailoverManual")
     assert "failover is not automatic" in cache.message("HighlyAvailable")
-    assert cache.names("secrets") == [
-        "cache-backup", "cache-credentials", "cache-monitor", "cache-replica", "cache-tls",
-    ]  # fmt: skip
+    logins = ("backup", "credentials", "monitor", "replica", "tls")
+    assert cache.names("secrets") == [f"cache-redis-{each}" for each in logins]
     assert cache.names("services") == ["cache", "cache-nodes", "cache-replicas"]
     assert cache.names("persistentvolumeclaims") == ["data-cache-0", "data-cache-replicas-0"]
     assert cache.names("cronjobs.batch") == ["cache-backup"]

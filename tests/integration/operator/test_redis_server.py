@@ -53,7 +53,7 @@ class Pods:
             local = text.replace(" /tls/", f" {folder}/tls/").replace("tls-port 6379", f"tls-port {self.port}")
             (folder / "config" / name).write_text(local)
         for each in made(OWNER, RedisNames("cache", "shop"), self.spec, datetime.now(UTC)):
-            login = each["metadata"]["name"].removeprefix("cache-")
+            login = each["metadata"]["name"].removeprefix("cache-redis-")
             data = {key: base64.b64decode(value) for key, value in each["data"].items()}
             if login == "tls":
                 for key, value in data.items():

@@ -78,7 +78,7 @@ def found(pulses: Mapping[Ref, Pulse], views: Mapping[Ref, EntityView], now: dat
             connections=Connections(active=pool.active, idle=pool.idle, waiting=pool.waiting) if pool else None,
             memory_mb=memory.used_mb if memory else None,
             hit_rate=pulse.performance.get(redis.HIT_RATE),
-            measured_at=pulse.timestamp.strftime("%Y-%m-%dT%H:%M:%SZ") if pool else None,
+            measured_at=pulse.timestamp.strftime("%Y-%m-%dT%H:%M:%SZ") if pool or memory else None,
             critical=_critical(views.get(ref)),
         )
     return figures

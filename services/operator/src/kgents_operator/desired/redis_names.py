@@ -55,5 +55,9 @@ class RedisNames(Struct, frozen=True):
         return f"{pod}.{self.nodes}.{self.namespace}.svc"
 
     def secret(self, login: str) -> str:
-        """The Secret of a login: credentials, monitor, replica, backup, or of the certificate: tls."""
-        return f"{self.name}-{login}"
+        """The Secret of a login: credentials, monitor, replica, backup, or of the certificate: tls.
+
+        Named by the kind, too: Secrets outlive their resource and are never read, so a PostgresCluster of the same name
+        that was there before would leave its own to it.
+        """
+        return f"{self.name}-redis-{login}"
