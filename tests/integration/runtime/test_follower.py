@@ -44,6 +44,7 @@ class Echo:
         self.dirty: dict[Ref, str] = {}
         self.samples: list[Pulse] = []
         self.ticks_ns: list[int] = []
+        self.of_each_tick: dict[Ref, str] = {}
         self.away_ns: list[tuple[int, int]] = []
         self.service = Service(name="shared", config=Section, run=self.run, access=ACCESS)
 
@@ -90,6 +91,7 @@ class Echo:
     async def tick(self) -> None:
         async for now_ns in self.follower.ticks(0.05):
             self.ticks_ns.append(now_ns)
+            self.dirty.update(self.of_each_tick)
 
 
 @asynccontextmanager
@@ -169,6 +171,17 @@ async def test_the_watermark_is_what_was_read_once_it_is_published(
             seq = await last_seq(bus, "KGENTS_ENTITY")
             await eventually(lambda: context.status.watermark.get("KGENTS_ENTITY") == seq)
             assert context.status.lag_s == 0
+
+
+async def test_what_each_tick_gives_to_do_is_no_lag(bus: Bus, publisher: Publisher, tmp_path: Path) -> None:
+    """As with a workload that waits for its pods, which is judged again at every tick."""
+    echo = Echo()
+    echo.of_each_tick = {make_ref("a"): "waiting"}
+    async with following(echo, bus, tmp_path) as context:
+        await eventually(lambda: published(context, "topology"))
+        ticks = len(echo.ticks_ns)
+        await eventually(lambda: len(echo.ticks_ns) > ticks + 3)
+        await eventually(lambda: context.status.lag_s == 0)
 
 
 async def test_no_more_is_taken_than_the_tables_have_room_for(bus: Bus, publisher: Publisher, tmp_path: Path) -> None:

@@ -233,10 +233,10 @@ class Follower(Generic[Desired]):
         """The server's time, once in each interval: for what time alone changes."""
         while True:
             await self._context.clock.sleep(interval_s)
+            self._note_published()  # before time gives more to do, which it may at every tick
             if now_ns := self.server_ns():
                 yield now_ns
             self._changed.set()
-            self._note_published()
 
     async def desired(self) -> AsyncGenerator[Desired, None]:
         """The reducer's results, as fast as the server accepts them; the owner puts them into the outputs.
