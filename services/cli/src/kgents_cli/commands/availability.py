@@ -40,6 +40,9 @@ def command(since: str, by: str, objectives: Path | None, output: str, query: Qu
     critical; MTTR is of incidents that began in this time and have ended. What the streams have forgotten is from the
     archive, where an archiver runs. What is not known is on stderr.
 
+    Of requests that Prometheus or OpenTelemetry counts in buckets, those beyond the last bound are taken for that
+    bound: a `within_ms` of that bound or more would take slow ones for fast.
+
     \b
     The file:
       objectives:
