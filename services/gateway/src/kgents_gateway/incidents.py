@@ -26,26 +26,12 @@ Listener = Callable[[str, Incident | None, Incident | None], None]
 """Gets the key of an incident, and what it was and is; None: it is not there. Quick, and never raises."""
 
 
-class Incidents:
-    """Every incident, who was notified of it, and every silence. `run` must be running."""
+class _Held:
+    """Incidents, by key and by id."""
 
-    def __init__(self, bus: Bus, unreadable: Unreadable) -> None:
-        """`unreadable` takes a message that cannot be read, and why."""
-        self.listeners: Final[list[Listener]] = []
-        self.on_complete: Final[list[Callable[[], None]]] = []
-        """Called whenever everything has been read: the first time, and after it had to be read again."""
-        self._bus = bus
-        self._unreadable = unreadable
+    def __init__(self) -> None:
         self._incidents: dict[str, Incident] = {}
         self._keys: dict[str, str] = {}  # by id
-        self._notices: dict[str, dict[str, Notice]] = {}
-        self._silences: dict[str, Silence] = {}
-        self._unread = {codec.signal for codec in (INCIDENT, NOTICE, SILENCE)}
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether everything that the streams hold has been read."""
-        return not self._unread
 
     def all(self) -> list[Incident]:
         """Every incident that is kept."""
@@ -59,6 +45,40 @@ class Incidents:
         """The incident with this id, which no two clusters share."""
         return self._incidents.get(self._keys.get(id_, ""))
 
+    def shown(self, incident: Incident | None) -> Incident | None:
+        """All of it may be seen here."""
+        return incident
+
+    def _put(self, key: str, incident: Incident | None) -> Incident | None:
+        """Hold it in place of what is returned; None: there is none."""
+        before = self._incidents.pop(key, None)
+        if before is not None:
+            self._keys.pop(before.id, None)
+        if incident is not None:
+            self._incidents[key], self._keys[incident.id] = incident, key
+        return before
+
+
+class Incidents(_Held):
+    """Every incident, who was notified of it, and every silence. `run` must be running."""
+
+    def __init__(self, bus: Bus, unreadable: Unreadable) -> None:
+        """`unreadable` takes a message that cannot be read, and why."""
+        super().__init__()
+        self.listeners: Final[list[Listener]] = []
+        self.on_complete: Final[list[Callable[[], None]]] = []
+        """Called whenever everything has been read: the first time, and after it had to be read again."""
+        self._bus = bus
+        self._unreadable = unreadable
+        self._notices: dict[str, dict[str, Notice]] = {}
+        self._silences: dict[str, Silence] = {}
+        self._unread = {codec.signal for codec in (INCIDENT, NOTICE, SILENCE)}
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything that the streams hold has been read."""
+        return not self._unread
+
     def notices(self, incident: Incident) -> list[Notice]:
         """What each receiver knows of an incident."""
         return list(self._notices.get(key_of(incident), {}).values())
@@ -66,10 +86,6 @@ class Incidents:
     def silences(self) -> list[Silence]:
         """Every silence that is kept, also for a minute those that have run out."""
         return list(self._silences.values())
-
-    def shown(self, incident: Incident | None) -> Incident | None:
-        """All of it may be seen here."""
-        return incident
 
     async def run(self) -> None:
         """Read the streams. Never returns."""
@@ -97,11 +113,7 @@ class Incidents:
     def _take_incident(self, change: Change[Incident]) -> None:
         key = _key(change.subject)
         after = lean(change.new) if change.new is not None else None
-        before = self._incidents.pop(key, None)
-        if before is not None:
-            self._keys.pop(before.id, None)
-        if after is not None:
-            self._incidents[key], self._keys[after.id] = after, key
+        before = self._put(key, after)
         for listener in self.listeners if self.is_complete else ():
             listener(key, before, after)
 
@@ -120,24 +132,13 @@ class Incidents:
             self._silences[key] = masks.message(change.new, SILENCE)
 
 
-class PastIncidents:
+class PastIncidents(_Held):
     """The incidents of one time. Who was notified, and silences, are not kept."""
 
     def __init__(self, incidents: list[Incident]) -> None:
-        self._incidents = {key_of(each): each for each in incidents}
-        self._keys = {each.id: key for key, each in self._incidents.items()}
-
-    def all(self) -> list[Incident]:
-        """Every one that was there."""
-        return list(self._incidents.values())
-
-    def with_key(self, key: str) -> Incident | None:
-        """The incident with this key."""
-        return self._incidents.get(key)
-
-    def with_id(self, id_: str) -> Incident | None:
-        """The incident with this id."""
-        return self._incidents.get(self._keys.get(id_, ""))
+        super().__init__()
+        for each in incidents:
+            self._put(key_of(each), each)
 
     def notices(self, incident: Incident) -> list[Notice]:
         """None: they are not kept."""
@@ -147,10 +148,6 @@ class PastIncidents:
     def silences(self) -> list[Silence]:
         """None: they are not kept."""
         return []
-
-    def shown(self, incident: Incident | None) -> Incident | None:
-        """All of it may be seen here."""
-        return incident
 
 
 def key_of(incident: Incident) -> str:
