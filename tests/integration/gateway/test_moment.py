@@ -1,5 +1,6 @@
 """A moment of the past: its figures, incidents and events, and what is not known of it; never those of now."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ from support.build import make_ref
 from support.decisions import stored
 from support.gateway import Running, caught_up
 from support.incidents import make_incident
-from support.state import make_event, make_topology, publish
+from support.state import edge, make_event, make_topology, publish
 from support.waiting import eventually
 
 DATABASE: Final = Ref("local", "database", "orders")
@@ -102,3 +103,30 @@ async def test_what_is_not_known_of_a_moment_is_said_and_never_what_is_now(
     assert (found["incidents"], found["forgotten"]) == ([], [make_incident().subject])
     response = await gateway.client.get(f"/api/v1/incidents/{ID}", params={"at": then})
     assert (response.status_code, "no longer kept" in response.text) == (404, True)
+
+
+async def test_connections_are_those_of_the_moment(bus: Bus, gateway: Running) -> None:
+    old, new, pod = make_ref("old", kind="node"), make_ref("new", kind="node"), make_ref("busy")
+    lone = [make_topology(ref=each) for each in (old, new)]
+    await publish(bus, *lone, make_topology("busy", connections=[edge("runs_on", old)]))
+    moment = datetime.now(UTC) + timedelta(milliseconds=20)
+    await eventually(lambda: datetime.now(UTC) > moment + timedelta(milliseconds=20))
+    await publish(bus, make_topology("busy", connections=[edge("runs_on", new)]), make_topology("late"))
+    await caught_up(bus, gateway)
+    then, session = moment.isoformat(), await bus.session()
+    for node, at, count in ((old, {"at": then}, 1), (new, {"at": then}, 0), (old, {}, 0), (new, {}, 1)):
+        of = f"/api/v1/entities/{key_of_ref(node)}"
+        reached, near = await gateway.get(f"{of}/impact", **at), await gateway.get(f"{of}/neighbours", **at)
+        assert (reached["lost"], len(near["entities"])) == (count, count), (node, at)
+        ends = {"source": key_of_ref(pod), "target": key_of_ref(node)}
+        assert len((await gateway.get("/api/v1/path", **ends, **at))["paths"]) == count
+        asked = {"entity_id": key_of_ref(node), **at}
+        over_nats = await session.request("world.v1.entity.impact", json.dumps(asked).encode())
+        call = {"name": "entity_impact", "arguments": asked}
+        message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}
+        tool = (await gateway.client.post("/mcp", json=message)).json()["result"]["content"][0]["text"]
+        assert json.loads(over_nats.data) == json.loads(tool) == reached, "each door gives the same answer"
+    late = f"/api/v1/entities/{key_of_ref(make_ref('late'))}/impact"
+    assert (await gateway.client.get(late, params={"at": then})).status_code == 404
+    refused = await gateway.client.get(late, params={"at": "2026-01-01T00:00:00Z"})
+    assert (refused.status_code, "no longer kept" in refused.text) == (404, True), "never: nothing depended on it"

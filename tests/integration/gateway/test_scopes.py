@@ -192,14 +192,23 @@ def questions(since: str) -> Iterable[tuple[str, dict[str, str]]]:
             for source in PLACES:
                 for target in PLACES:
                     yield path, {"source": key_of_ref(pod(source)), "target": key_of_ref(pod(target))}
+            ends = {"source": key_of_ref(pod("eastshop")), "target": key_of_ref(pod("westbank"))}
+            yield path, {**ends, "at": since}
         elif "q" in needed:
             yield from ((path, {"q": each}) for each in PLACES)
         else:
             yield path, given.get(name, {})
+    yield from questions_of_a_moment(since)
+
+
+def questions_of_a_moment(at: str) -> Iterable[tuple[str, dict[str, str]]]:
+    """Those that take a time that has been."""
     for path in ("/api/v1/entities", "/api/v1/incidents", "/api/v1/metrics", "/api/db/metrics"):
-        yield path, {"at": since}
+        yield path, {"at": at}
     for each in PLACES:
-        yield f"/api/v1/incidents/{incident_id(each)}", {"at": since, "of": each}
+        yield f"/api/v1/incidents/{incident_id(each)}", {"at": at, "of": each}
+        for question in ("impact", "neighbours"):
+            yield f"/api/v1/entities/{key_of_ref(pod(each))}/{question}", {"at": at}
 
 
 async def test_no_answer_names_what_is_outside_of_the_scope(guarded: Running) -> None:

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from kgents_shared.contract.alert import Alert
+from kgents_shared.contract.archive import Coverage
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.errors import NotFoundError
 from kgents_shared.contract.health import Aggregate, Reason
@@ -104,7 +105,18 @@ class Link(msgspec.Struct, frozen=True):
     target: Ref
 
 
-class Neighbourhood(msgspec.Struct, frozen=True):
+class OfMoment(msgspec.Struct, frozen=True, kw_only=True):
+    """What is not known of the time that an answer is about; all empty for now."""
+
+    forgotten: list[str] = []
+    """Of a time that has been: subjects of which the state is no longer kept, so that more may be connected."""
+    archived: list[Coverage] = []
+    """Of a time that has been: what of it is from the archive, by signal; empty: the streams alone hold it."""
+    remarks: list[str] = []
+    """What else is not known of that time, as sentences; empty: nothing."""
+
+
+class Neighbourhood(OfMoment, frozen=True):
     """What is connected with one entity, over at most so many connections."""
 
     ref: Ref
@@ -115,7 +127,7 @@ class Neighbourhood(msgspec.Struct, frozen=True):
     """There are more entities than are listed."""
 
 
-class Paths(msgspec.Struct, frozen=True):
+class Paths(OfMoment, frozen=True):
     """The shortest ways between two entities, whichever way the connections point."""
 
     source: Ref
@@ -135,7 +147,7 @@ class Reached(msgspec.Struct, frozen=True):
     through: Link
 
 
-class Impact(msgspec.Struct, frozen=True):
+class Impact(OfMoment, frozen=True):
     """What the loss of one entity would reach."""
 
     ref: Ref

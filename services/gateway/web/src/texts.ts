@@ -200,7 +200,7 @@ export const TEXTS = {
     none: "No connection leads here from",
   },
   impact: "What depends on it",
-  impactOfNow: "This is known only of now.",
+  impactPartly: "The state of some entities at this time is not kept: more may depend on it.",
   impactAsk: "Show what its loss would reach",
   impactNone: "Nothing depends on it.",
   impactOf: (lost: number, impaired: number) => `Its loss would take ${plural(lost, "entity", "entities")} down and impair ${impaired}.`,

@@ -1,12 +1,14 @@
 """Questions about one entity: its record, its health, what is around it, what depends on it, how it came to this."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Annotated, Final
+from functools import partial
+from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import replace
 
 from kgents_gateway import answers
 from kgents_gateway.around import Around
@@ -14,15 +16,17 @@ from kgents_gateway.questions.arguments import LIMIT_MAX, Arguments, Id, OneEnti
 from kgents_gateway.questions.question import Question
 from kgents_gateway.questions.records import Record
 from kgents_gateway.questions.state import selected
-from kgents_gateway.questions.world import World
+from kgents_gateway.questions.world import AsOf, World
 from kgents_shared.bus.time_slice import TimeSlice
 from kgents_shared.contract.archive import Coverage
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.errors import NotFoundError
+from kgents_shared.contract.subjects import ROOT
 from kgents_shared.contract.wire import Time
-from kgents_shared.view.entity import EntityView
+from kgents_shared.view.entity import EntityView, key_of_ref
 from kgents_shared.view.find import COMPARED_MAX
 from kgents_shared.view.past import VERSIONS_MAX
+from kgents_shared.view.paths import Graph
 from kgents_shared.view.selection import Selection
 
 FORGOTTEN_AT_ONCE: Final = 100
@@ -30,8 +34,9 @@ FORGOTTEN_AT_ONCE: Final = 100
 
 
 class ReachArguments(OneEntity, frozen=True, kw_only=True):
-    """Which entity, and how many others."""
+    """Which entity, how many others, and when."""
 
+    at: Past = ""
     limit: Annotated[int, Meta(ge=1, le=LIMIT_MAX, description="At most so many entities.")] = 1_000
 
 
@@ -42,10 +47,11 @@ class NeighbourArguments(ReachArguments, frozen=True, kw_only=True):
 
 
 class PathArguments(Arguments, frozen=True, kw_only=True):
-    """From which entity to which."""
+    """From which entity to which, and when."""
 
     source: Id
     target: Id
+    at: Past = ""
 
 
 class HistoryArguments(OneEntity, frozen=True, kw_only=True):
@@ -97,26 +103,29 @@ async def health(world: World, arguments: OneEntity) -> answers.EntityHealth:
 
 
 async def neighbours(world: World, arguments: NeighbourArguments) -> answers.Neighbourhood:
-    """What is connected with an entity."""
-    ref = (await one(world, arguments.entity_id)).ref
-    async with _around(world) as around:
-        return await asyncio.to_thread(
-            answers.neighbourhood, around, ref, arguments.depth, arguments.limit, around.state
+    """What is connected with an entity, or was."""
+    async with _around(world, arguments.at) as around:
+        ref = (await around.one(arguments.entity_id)).ref
+        found = await asyncio.to_thread(
+            answers.neighbourhood, around.graph, ref, arguments.depth, arguments.limit, around.state
         )
+        return replace(found, **around.known)
 
 
 async def path(world: World, arguments: PathArguments) -> answers.Paths:
-    """How two entities are connected."""
-    source, target = await one(world, arguments.source), await one(world, arguments.target)
-    async with _around(world) as around:
-        return await asyncio.to_thread(answers.paths, around, source.ref, target.ref)
+    """How two entities are connected, or were."""
+    async with _around(world, arguments.at) as around:
+        source, target = await around.one(arguments.source), await around.one(arguments.target)
+        found = await asyncio.to_thread(answers.paths, around.graph, source.ref, target.ref)
+        return replace(found, **around.known)
 
 
 async def impact(world: World, arguments: ReachArguments) -> answers.Impact:
-    """What the loss of an entity would reach."""
-    ref = (await one(world, arguments.entity_id)).ref
-    async with _around(world) as around:
-        return await asyncio.to_thread(answers.impact, around, ref, arguments.limit, around.state)
+    """What the loss of an entity would reach, or would have reached."""
+    async with _around(world, arguments.at) as around:
+        ref = (await around.one(arguments.entity_id)).ref
+        found = await asyncio.to_thread(answers.impact, around.graph, ref, arguments.limit, around.state)
+        return replace(found, **around.known)
 
 
 async def history(world: World, arguments: HistoryArguments) -> list[Moment]:
@@ -176,17 +185,54 @@ async def _unknown(world: World, entity_id: str) -> NotFoundError:
     return await asyncio.to_thread(answers.unknown_id, entity_id, refs)
 
 
-@asynccontextmanager
-async def _around(world: World) -> AsyncIterator[Around]:
+class _Surroundings(msgspec.Struct, frozen=True):
     """The connections of all entities, for a walk through them in a thread."""
-    current = world.current
-    around = Around(current.view, await current.referring())
+
+    graph: Graph
+    state: answers.State
+    one: Callable[[str], Awaitable[EntityView]]
+    """The entity with an id; raises NotFoundError."""
+    known: dict[str, Any] = {}
+    """Of a time that has been: what of it is archived, and not known, as fields of the answer."""
+    views: dict[str, EntityView] = {}
+    """Of a time that has been: its entities, by key."""
+
+
+@asynccontextmanager
+async def _around(world: World, at: str) -> AsyncIterator[_Surroundings]:
+    """The connections now, each read when a walk comes to it; of a time that has been all are read."""
+    if (time := past(at, "at", world.now())) is not None:
+        then = await world.streams.as_of(Selection(), time)
+        found = await asyncio.to_thread(_past_surroundings, world, then)
+    else:
+        current = world.current
+        around = Around(current.view, await current.referring())
+        found = _Surroundings(around, around.state, partial(one, world))
     try:
-        yield around
+        yield found
     finally:
         time_slice = TimeSlice()
-        while around.shrink(FORGOTTEN_AT_ONCE):
+        while found.graph.shrink(FORGOTTEN_AT_ONCE):
             await time_slice.checkpoint()
+        while found.views:
+            found.views.popitem()
+            await time_slice.checkpoint()
+
+
+def _past_surroundings(world: World, then: AsOf) -> _Surroundings:
+    by_key = {each.key: each for each in then.entities}
+
+    async def existing(entity_id: str) -> EntityView:
+        if (view := by_key.get(entity_id)) is not None:
+            return view
+        if not {f"{ROOT}.topology.>", f"{ROOT}.topology.{entity_id}"}.isdisjoint(then.forgotten):
+            raise NotFoundError("the state of this entity at that time is no longer kept; leave out `at` for now")
+        raise await _unknown(world, entity_id)
+
+    known = {"forgotten": then.forgotten, "archived": then.archived, "remarks": then.remarks}
+    graph = Graph(by_key.values())
+    then.entities.clear()  # this question's own: from here on `views` alone holds them, to be released in parts
+    return _Surroundings(graph, lambda ref: by_key.get(key_of_ref(ref)), existing, known, by_key)
 
 
 QUESTIONS: Final = (

@@ -150,11 +150,20 @@ interface Reached {
   readonly is_lost: boolean;
 }
 
+interface Reach {
+  readonly lost: number;
+  readonly impaired: number;
+  readonly entities: readonly Reached[];
+  readonly forgotten: readonly string[];
+  readonly remarks: readonly string[];
+}
+
 function Impact({ model, id }: { model: Model; id: Id }) {
   const isAsked = useSignal(false);
-  const isPast = model.isPast.value;
-  const { value, reason } = useAnswer<{ lost: number; impaired: number; entities: readonly Reached[] }>(
-    isAsked.value && !isPast ? `api/v1/entities/${encodeURIComponent(id)}/impact` : null,
+  const { at } = model.place.value;
+  const { value, reason } = useAnswer<Reach>(
+    isAsked.value ? `api/v1/entities/${encodeURIComponent(id)}/impact` : null,
+    at === null ? {} : { at },
   );
   const show = () => {
     isAsked.value = true;
@@ -164,16 +173,21 @@ function Impact({ model, id }: { model: Model; id: Id }) {
   }, [value]);
   return (
     <Section title={TEXTS.impact}>
-      {isPast && <p class="soft">{TEXTS.impactOfNow}</p>}
-      {!isPast && !isAsked.value && (
+      {!isAsked.value && (
         <button type="button" class="quiet" onClick={show}>
           {TEXTS.impactAsk}
         </button>
       )}
       {reason !== "" && <p class="soft">{reason}</p>}
-      {!isPast && value !== null && (
+      {value !== null && (
         <>
           <p>{value.entities.length === 0 ? TEXTS.impactNone : TEXTS.impactOf(value.lost, value.impaired)}</p>
+          {value.forgotten.length > 0 && <p class="soft">{TEXTS.impactPartly}</p>}
+          {value.remarks.map((each) => (
+            <p key={each} class="soft">
+              {each}
+            </p>
+          ))}
           <ul class="plain">
             {value.entities.slice(0, CONNECTIONS).map((each) => (
               <li key={each.id}>
