@@ -83,6 +83,11 @@ def bearer(name: str) -> dict[str, str]:
     return {"authorization": f"Bearer {name}"}
 
 
+def cookie(name: str) -> dict[str, str]:
+    """As a browser sends it that logged in with a token."""
+    return {"cookie": f"kgents={name}", "sec-fetch-site": "same-origin"}
+
+
 def write(file: Path, tokens: Iterable[Token] = BASE) -> Path:
     file.write_text("".join(f"{each}\n" for each in tokens))
     return file
@@ -214,15 +219,19 @@ def questions_of_a_moment(at: str) -> Iterable[tuple[str, dict[str, str]]]:
 async def test_no_answer_names_what_is_outside_of_the_scope(guarded: Running) -> None:
     since = datetime.now(UTC).isoformat()
     for identity, (_, sees) in TABLE.items():
-        await ask_everything(guarded, identity, sees, since)
+        await ask_everything(guarded, identity, bearer(identity), sees, since)
+    _, sees = TABLE["east-shop"]
+    await ask_everything(guarded, "east-shop", cookie("east-shop"), sees, since)
 
 
-async def ask_everything(guarded: Running, identity: str, sees: frozenset[str], since: str) -> None:
+async def ask_everything(
+    guarded: Running, identity: str, headers: dict[str, str], sees: frozenset[str], since: str
+) -> None:
     seen = set[str]()
     for path, params in questions(since):
         asked = places_in(f"{path} {params}")
         given = {name: each for name, each in params.items() if name != "of"}
-        response = await guarded.client.get(path, params=given, headers=bearer(identity))
+        response = await guarded.client.get(path, params=given, headers=headers)
         if asked and not asked <= sees and "/search" not in path:
             assert response.status_code == 404, (path, params)
             # As for an id that does not exist: what was asked is repeated, and nothing else.
@@ -412,6 +421,11 @@ async def test_no_door_opens_without_a_token_that_may_read(guarded: Running) -> 
             ({"authorization": "all"}, 401),
             (bearer("x" * 10_000), 401),
             (bearer("writer"), 403),
+            (cookie("unknown"), 401),
+            (cookie(digest_of("all")), 401),
+            (cookie("writer"), 403),
+            ({"cookie": "kgents-person=all"}, 401),
+            ({**bearer("unknown"), **cookie("all")}, 401),
         ):
             response = await guarded.client.request(method, path, headers=headers)
             assert response.status_code == status, (method, path, headers)
