@@ -34,22 +34,15 @@ _WORDS: Final = frozenset(
 )
 """Fields that hold sentences and facts. All others are names of the vocabulary, or of the entity itself."""
 
+_EDGE: Final = b'"edge"'
+
 Takes = Callable[[Ref], bool]
 Replace = Callable[[str], str]
 
 
 def scrubbed(view: EntityView, takes: Takes) -> EntityView:
     """An entity as it is shown to who may read what `takes` takes."""
-    topology = view.topology
-    hidden = hidden_peers([topology], takes)
-    if topology is None:
-        return view
-    rows = view.rows
-    if (replace := replacing(view.ref, topology, hidden, takes)) is None:
-        return EntityView(view.key, Rows(_encoded(topology, takes), rows.health, rows.alerts))
-    alerts = {check: in_words(payload, replace) for check, payload in (rows.alerts or {}).items()}
-    health = in_words(rows.health, replace) if rows.health is not None else None
-    return EntityView(view.key, Rows(in_words(_encoded(topology, takes), replace), health, alerts or None))
+    return _in_scope(view, view.topology, hidden_peers([view.topology], takes), takes)
 
 
 def scrubbed_event(event: Event, view: EntityView | None, takes: Takes) -> Event:
@@ -62,22 +55,71 @@ def scrubbed_event(event: Event, view: EntityView | None, takes: Takes) -> Event
     return msgspec.structs.replace(event, text=replace(event.text), message=replace(event.message))
 
 
-def scrubbed_versions(ref: Ref, views: Iterable[EntityView], takes: Takes) -> list[EntityView]:
-    """Versions of one entity, each of one message. A name that one of them shows to be hidden is hidden in all."""
+def scrubbed_versions(ref: Ref, views: Iterable[EntityView], now: EntityView | None, takes: Takes) -> list[EntityView]:
+    """Versions of one entity, each of one message. A name that one of them, or `now`, shows to be hidden is in all."""
     versions = list(views)
-    known = [each.topology for each in versions]
+    known = [each.topology for each in (*versions, *([now] if now is not None else []))]
     newest = next((each for each in reversed(known) if each is not None), None)
-    replace = replacing(ref, newest, hidden_peers(known, takes), takes)
-    found = []
-    for view in versions:
-        rows = scrubbed(view, takes).rows
-        if replace is not None:
-            topology = in_words(rows.topology, replace) if rows.topology is not None else None
-            health = in_words(rows.health, replace) if rows.health is not None else None
-            alerts = {check: in_words(payload, replace) for check, payload in (rows.alerts or {}).items()}
-            rows = Rows(topology, health, alerts or None)
-        found.append(EntityView(view.key, rows))
-    return found
+    hidden = hidden_peers(known, takes)
+    return [_in_scope(EntityView(view.key, view.rows), newest, hidden, takes) for view in versions]
+
+
+def _in_scope(view: EntityView, topology: TopologyEntity | None, hidden: set[Ref], takes: Takes) -> EntityView:
+    """Messages of an entity, given what it is; if that is not known, its sentences say nothing."""
+    rows = view.rows
+    if topology is None and view.health is not None and view.health.aggregate is not None:
+        return view  # of all its cluster, which is not in the topology and names no one else
+    said = [each for each in (rows.health, *(rows.alerts or {}).values()) if each is not None]
+    hidden = hidden | {
+        each for payload in said for each in _peers(payload) if isinstance(each, Ref) and not takes(each)
+    }
+    replace = _silent if topology is None else replacing(view.ref, topology, hidden, takes)
+
+    def is_shown(peer: Ref | str) -> bool:
+        if topology is None:
+            return False
+        return takes(peer) if isinstance(peer, Ref) else replace is None or replace(peer) == peer
+
+    def shown(payload: bytes) -> bytes:
+        payload = _without_edges(payload, is_shown)
+        return payload if replace is None else in_words(payload, replace)
+
+    own = _encoded(view.topology, takes) if view.topology is not None else None
+    if own is not None and replace is not None:
+        own = in_words(own, replace)
+    health = shown(rows.health) if rows.health is not None else None
+    return EntityView(
+        view.key, Rows(own, health, {check: shown(each) for check, each in (rows.alerts or {}).items()} or None)
+    )
+
+
+def _silent(_: str) -> str:
+    return HIDDEN
+
+
+def _peers(payload: bytes) -> list[Ref | str]:
+    """What a health or an alert names as the peer of a connection."""
+    if _EDGE not in payload:
+        return []
+    return [_peer(each["edge"]) for each in _findings(msgspec.json.decode(payload)) if each.get("edge")]
+
+
+def _without_edges(payload: bytes, is_shown: Callable[[Ref | str], bool]) -> bytes:
+    if _EDGE not in payload:
+        return payload
+    message = msgspec.json.decode(payload)
+    for each in _findings(message):
+        if each.get("edge") and not is_shown(_peer(each["edge"])):
+            del each["edge"]
+    return msgspec.json.encode(message)
+
+
+def _findings(message: dict[str, Any]) -> list[dict[str, Any]]:
+    return [message, *message.get("reasons", ())]
+
+
+def _peer(edge: dict[str, Any]) -> Ref | str:
+    return msgspec.convert(edge["peer"], Ref | str)
 
 
 def hidden_peers(versions: Iterable[TopologyEntity | None], takes: Takes) -> set[Ref]:

@@ -186,7 +186,11 @@ class SeenNow:
 
     def event(self, event: Event) -> Event:
         """An event without what it says of entities outside."""
-        return scrubbed_event(event, self._current.fold.get(event.ref), self.takes)
+        return scrubbed_event(event, self.whole(event.ref), self.takes)
+
+    def whole(self, ref: Ref) -> EntityView | None:
+        """An entity with what is outside of the scope, too: to know what must not be said."""
+        return self._current.fold.get(ref)
 
     def shown_removal(self, message: bytes | None) -> bytes | None:
         """None: its words may name what is outside, and the entity's connections are no longer known."""
@@ -267,7 +271,7 @@ class _SeenStreams:
         if not self._now.takes(ref):
             return History([], {}, [])
         found = await self._streams.versions(ref, since, limit)
-        views = scrubbed_versions(ref, [each.view for each in found.versions], self._now.takes)
+        views = scrubbed_versions(ref, [each.view for each in found.versions], self._now.whole(ref), self._now.takes)
         versions = [
             msgspec.structs.replace(version, view=view, payload=b"")
             for version, view in zip(found.versions, views, strict=True)
