@@ -230,3 +230,20 @@ async def test_who_reads_does_not_write_and_who_writes_records_only_what_they_do
         async with Bus(login(server.url, "admin"), name="cli") as admin:
             found = [each.subject.rpartition(".")[2] for each in await streams.log(admin, "KGENTS_AUDIT")]
     assert tuple(found[2:]) == may
+
+
+async def test_a_new_edge_says_where_it_is_made_and_no_key_of_it(bus: Bus, server: NatsServer, tmp_path: Path) -> None:
+    hub, edge = tmp_path / "hub", tmp_path / "edge"
+    assert (await run_kgents("edge", "init", str(hub), "--host", "h", "--no-tls")).code == 0
+    words = ("edge", "new", "paris", "--hub", str(hub), "--url", "tls://h:7422", "--dir", str(edge))
+    made = await at(server)(*words, "--collector", "collector-docker")
+    assert made.code == 0, made.err
+
+    (found,) = await writes(bus)
+    record = found.record
+    assert (record.action, record.via, record.target, found.outcome) == ("edge-new", "cli", "edge paris", "done")
+    assert record.before is None
+    assert record.after == {"directory": str(edge), "urls": ["tls://h:7422"], "collectors": ["collector-docker"]}
+    seeds = {each.read_text().strip() for each in edge.rglob("*.nk")}
+    assert seeds
+    assert not [seed for seed in seeds if seed in repr(await records(bus))]
