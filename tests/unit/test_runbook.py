@@ -13,6 +13,7 @@ TOOLS = frozenset(
     [
         "awk",
         "cat",
+        "chronyc",
         "crictl",
         "curl",
         "df",
@@ -46,6 +47,7 @@ TOOLS = frozenset(
         "systemctl",
         "systemd-cgtop",
         "tail",
+        "timedatectl",
         "uniq",
         "wc",
     ]

@@ -3,6 +3,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -65,6 +66,38 @@ async def holder(bus: Bus) -> str:
     """Who holds the lease; what was released is soon replaced by a mark of the server."""
     last = await last_message(await bus.session(), "KGENTS_META", SUBJECT)
     return "" if last is None or last.marker else (await current(bus)).holder
+
+
+@pytest.mark.parametrize("ahead_s", [-40.0, 0.0, 40.0])
+async def test_the_clock_of_the_machine_is_compared_with_that_of_the_server(
+    provisioned: Bus, connect: Connect, ahead_s: float
+) -> None:
+    def now() -> datetime:
+        return datetime.now(UTC) + timedelta(seconds=ahead_s)
+
+    async with connect("a") as bus:
+        publisher = Publisher(bus)
+        lease = Lease(bus, publisher, cluster="test", service="topology-builder", instance="a", now=now)
+        async with running(publisher.run()):
+            assert await lease.clock_skew_s() is None, "nothing was stored yet"
+            await lease.acquire()
+            found_s = await lease.clock_skew_s()
+    # What the request took is not certain: it may be as long as the lease lasts.
+    assert found_s is not None
+    assert abs(ahead_s) - TTL_S < found_s <= abs(ahead_s)
+
+
+async def test_a_slow_link_is_no_difference_of_clocks(provisioned: Bus, nats: NatsServer) -> None:
+    async with Proxy(nats.port) as proxy, Bus(NatsConfig(url=proxy.url), name="a") as bus:
+        publisher = Publisher(bus)
+        lease = Lease(
+            bus, publisher, cluster="test", service="topology-builder", instance="a", now=lambda: datetime.now(UTC)
+        )
+        async with running(publisher.run()):
+            await bus.session()
+            proxy.delay_s = 0.3
+            await lease.acquire()
+            assert await lease.clock_skew_s() == 0
 
 
 async def test_the_first_instance_gets_the_lease(provisioned: Bus, connect: Connect) -> None:

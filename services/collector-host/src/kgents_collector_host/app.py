@@ -3,6 +3,8 @@
 import asyncio
 from typing import Final
 
+from msgspec import structs
+
 from kgents_collector_host.config import Config
 from kgents_collector_host.mapping import History, Network, observe
 from kgents_collector_host.mapping.network import published_pairs
@@ -36,7 +38,7 @@ async def _poll(context: Context[Config], collector: Collector, source: Source) 
     while True:
         started_s = context.clock.monotonic_s()
         with context.telemetry.span("collector-host poll") as trace:
-            now = await source.read()
+            now = structs.replace(await source.read(), clock_skew_s=await context.lease.clock_skew_s())
             facts = observe(
                 before,
                 now,

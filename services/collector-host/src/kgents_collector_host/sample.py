@@ -152,6 +152,8 @@ class Sample(Struct, frozen=True):
     pids_max: int | None = None
     celsius: float | None = None
     """Of the hottest sensor; None: the machine has none."""
+    clock_skew_s: float | None = None
+    """From the clock of the NATS server; None: not known."""
     processes: tuple[Process, ...] | None = None
     """None: the others are hidden from this user."""
     kernel_threads: int = 0

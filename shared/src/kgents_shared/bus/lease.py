@@ -22,7 +22,7 @@ from nats.aio.msg import Msg
 
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.delivery import Delivery
-from kgents_shared.bus.jetstream import last_message
+from kgents_shared.bus.jetstream import last_message, stored_at
 from kgents_shared.bus.logger import get_logger
 from kgents_shared.bus.publish import EXPECTED_SEQUENCE, TTL, WRONG_SEQUENCE_CODES, Publisher
 from kgents_shared.bus.session import Session, SessionLostError
@@ -41,6 +41,12 @@ POLL_INTERVAL_S: Final = 2.0
 """How often a standby reads the lease, and a holder whose lease ran out; a release reaches a standby at once."""
 RELEASE_TIMEOUT_S: Final = 5.0
 """As long as an ack may take: without the release the cluster has no writer for TTL_S."""
+CLOCK_WITHIN_S: Final = 2.0
+"""As long as a question about the clock may take; then it is not known."""
+CLOCK_TRIES: Final = 3
+"""A renewal may come between the question and its answer."""
+STEP_S: Final = 0.1
+"""By so much a clock that is set, or a machine that sleeps, shows within one renewal."""
 NO_HOLDER: Final = ""
 """Holder of a lease that was released."""
 
@@ -67,6 +73,7 @@ class Lease:
         self._subject = subjects.build("meta", cluster=cluster, service=service, instance=meta.LEASE)
         self._acquired_at: datetime | None = None
         self._seq = 0  # of our last message
+        self._renewal: tuple[int, datetime, datetime] | None = None  # its sequence, sent and acknowledged by our clock
         self._deadline = 0.0  # by time.monotonic(), since uvloop's own clock stands still within an iteration
         self._is_claiming = False  # a claim was sent, and it is not known whether it was stored
         self._standby_of = NO_HOLDER  # while this instance waits: the holder
@@ -102,6 +109,29 @@ class Lease:
         while True:
             await asyncio.sleep(RENEW_INTERVAL_S)
             await self._renew()
+
+    async def clock_skew_s(self) -> float | None:
+        """By how much the clock of this machine certainly differs from the server's, in seconds; None: not known now.
+
+        The server stored the last renewal after it was sent and before it was acknowledged. If its time says otherwise,
+        that is the difference of the clocks. A slow link only makes the span wider: it is never taken for a difference.
+        """
+        with suppress(BusError, TimeoutError):
+            async with asyncio.timeout(CLOCK_WITHIN_S):
+                for _ in range(CLOCK_TRIES):
+                    if (found := await self._clock_skew_s()) is not None:
+                        return found
+        return None
+
+    async def _clock_skew_s(self) -> float | None:
+        if self._renewal is None:
+            return None
+        seq, sent_at, acked_at = self._renewal
+        last = await last_message(await self._bus.session(), _STREAM, self._subject)
+        if last is None or last.seq != seq:
+            return None
+        stored = stored_at(last)
+        return max(0.0, (sent_at - stored).total_seconds(), (stored - acked_at).total_seconds())
 
     async def release(self) -> None:
         """Let a standby take over at once; best effort, since the lease runs out by itself. End `hold` before.
@@ -191,12 +221,15 @@ class Lease:
     async def _claim(self, expected: int) -> None:
         """Make the lease ours for another TTL_S."""
         await self._bus.session()  # the time that NATS is away does not count
-        asked_at = time.monotonic()
-        self._acquired_at = self._acquired_at if self.is_valid else self._now()
-        self._is_claiming = True
+        asked_at, sent_at = time.monotonic(), self._now()
+        self._acquired_at = self._acquired_at if self.is_valid else sent_at
+        self._is_claiming, self._renewal = True, None
         self._seq = await self._write(self.holder, expected=expected, ttl_s=TTL_S)
         self._is_claiming = False
         self._deadline = asked_at + TTL_S - MARGIN_S
+        acked_at, took_s = self._now(), time.monotonic() - asked_at
+        if abs((acked_at - sent_at).total_seconds() - took_s) < STEP_S:
+            self._renewal = self._seq, sent_at, acked_at
 
     async def _write(self, holder: str, *, expected: int, ttl_s: int) -> int:
         verb = "holds" if holder else "released"

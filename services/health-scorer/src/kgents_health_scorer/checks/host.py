@@ -99,6 +99,19 @@ CHECKS: Final[tuple[Check, ...]] = (
         source="As KG-604.",
     ),
     SampleCheck(
+        id="KG-606",
+        name="clock differs from that of NATS",
+        applies_to=_HOST,
+        figure=figure.CLOCK_SKEW_S,
+        thresholds=Thresholds(warn=2.0, crit=300.0),
+        unit="s",
+        text="The clock of {entity} differs by {value} from that of the NATS server (threshold {threshold}).",
+        why="Logs of machines no longer agree in their order, and certificates, tokens and logins are refused. Find "
+        "out which of the two is wrong, and whether it keeps time: `timedatectl`, `chronyc tracking`.",
+        source="The server stores a message after it was sent and before it is acknowledged: only what is outside of "
+        "that counts, so a slow link is none. etcd warns from 1 s on, Kerberos refuses from five minutes on.",
+    ),
+    SampleCheck(
         id="KG-611",
         name="file system nearly full",
         applies_to=_FILE_SYSTEM,

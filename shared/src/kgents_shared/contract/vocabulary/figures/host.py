@@ -29,6 +29,9 @@ OOM_KILLS_RECENT: Final = _host(
 )
 CELSIUS: Final = _host("temperature_celsius", "Cel", "Temperature of the hottest sensor, where the machine has one.")
 PIDS_RATIO: Final = _host("pid_numbers_ratio", "1", "Processes as a share of those that the kernel can number.")
+CLOCK_SKEW_S: Final = _host(
+    "clock_skew_s", "s", "By how much its clock differs from that of the NATS server, as far as that is certain."
+)
 ZOMBIES: Final = _host("zombies", "{process}", "Processes that have ended and whose parents have not asked how.")
 
 _programs = _FIELD.section(CUSTOM, kinds.HOST, kinds.PROCESS).figure
