@@ -31,14 +31,13 @@ from kgents_cli.ui.rows.row import Row
 from kgents_cli.ui.screens import NAMES, SCREENS
 from kgents_cli.ui.source.source import Source
 from kgents_cli.ui.table import Table
-from kgents_cli.ui.terminal import is_writable
+from kgents_cli.ui.terminal import is_writable, tick_s
 from kgents_cli.ui.themes import after, theme_of
 from kgents_cli.ui.travelling import Travelling
 from kgents_cli.ui.widgets import DBMetricsPanel
 from kgents_cli.ui.world import World
 from kgents_shared.view.find import path_of
 
-TICK_S: Final = 0.2
 BARS_EVERY_S: Final = 0.5
 """Counts and rates are read, not followed; each drawing of them costs as much as some rows."""
 HOLD_S: Final = 1.0
@@ -131,7 +130,7 @@ class Dashboard(App[int]):
         self.app_resume_signal.subscribe(self, lambda _: self._note_suspended(is_suspended=False))
         self.run_worker(self.source.run(self.world), name="source")
         self.run_worker(self.filling.ask(), name="ask")
-        self.set_interval(TICK_S, self._tick)
+        self.set_interval(tick_s(), self._tick)
         self._bars()
 
     def _tick(self) -> None:

@@ -6,8 +6,13 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from kgents_shared.runtime.config import process_environ, unset_variable
+
+TICK_S: Final = 0.2
+TICK_OVER_SSH_S: Final = 0.5
+"""Each picture crosses the network, and keys are answered over the same line."""
 
 
 def unsuitable() -> str:
@@ -33,6 +38,11 @@ def is_writable() -> bool:
     except (OSError, ValueError):  # it is gone, which the driver finds out
         return True
     return bool(ready)
+
+
+def tick_s() -> float:
+    """How often what has changed is drawn; keys draw at once in any case."""
+    return TICK_OVER_SSH_S if process_environ().get("SSH_TTY") else TICK_S
 
 
 def wants_no_colour() -> bool:
