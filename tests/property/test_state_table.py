@@ -107,6 +107,10 @@ class Writer:
             await asyncio.wait([self.task])
         self.task = asyncio.create_task(self.serve())
 
+    def is_acknowledged(self) -> bool:
+        """Whether nothing waits, or was stored and is not known to be: others see a message before its ack is here."""
+        return not self.table.backlog and not self.publisher._in_flight
+
     async def fold(self) -> dict[str, Entity]:
         reader = StateView(self.outside, ENTITY, "KGENTS_ENTITY", self.filters)
         await reader.load()
@@ -164,6 +168,7 @@ def test_any_interleaving_ends_in_the_model(
                 for operation in operations:
                     await carry_out(writer, operation)
                 await writer.converge()
+                await eventually(writer.is_acknowledged)
                 stored = writer.publisher.stored
                 await writer.restart()
                 await asyncio.sleep(0.05)
