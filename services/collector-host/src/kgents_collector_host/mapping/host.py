@@ -109,9 +109,8 @@ def _figures(before: Sample | None, now: Sample, history: History) -> dict[Figur
         figure.LOAD_5M: now.load[1] if now.load is not None else None,
         figure.OOM_KILLS: now.events.get("oom_kill"),
         figure.OOM_KILLS_RECENT: history.oom_kills(),
+        figure.CLOCK_SKEW_S: now.clock_skew_s,
     }
-    if now.clock_skew_s is not None:  # while NATS is away it is not, and the machine is none the less known
-        found[figure.CLOCK_SKEW_S] = now.clock_skew_s
     if now.celsius is not None:
         found[figure.CELSIUS] = now.celsius
     if swap:
