@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kgents_shared.contract.codec import encode
-from kgents_shared.contract.entity import Connection, Entity, Ref, Traffic, Value
+from kgents_shared.contract.entity import SPANS, Connection, Entity, Ref, Traffic, Value
 from kgents_shared.contract.meta import Heartbeat
 from kgents_shared.contract.topology import Difference, ResolvedConnection, TopologyEntity
 from kgents_shared.contract.vocabulary.kinds import SOURCE
@@ -33,6 +33,8 @@ connections: Final = st.builds(
     Connection,
     kind=st.just("depends"),
     peer=st.one_of(st.sampled_from(NAMES).map(make_ref), st.sampled_from(HANDLES)),
+    direction=st.sampled_from(("out", "out", "in")),
+    evidence=st.sampled_from(("", SPANS)),
     attributes=st.sampled_from(({}, {}, {"x": True}, {"x": 1})),
     traffic=st.sampled_from((None, None, None, Traffic(latency_ms=0.0))),
 )
@@ -153,7 +155,9 @@ class World:
         stale = self.reducer._stale_sources(found.ref, facts)
         ordered = by_priority(facts, PRIORITY, stale)
         expected = with_left_out(
-            merge(found.ref, ordered, graph.resolve, time_ns=found.time_ns), graph.ambiguous(ordered)
+            merge(found.ref, ordered, graph.resolve, time_ns=found.time_ns),
+            graph.ambiguous(ordered),
+            graph.unresolved(ordered),
         )
         assert found.entity is not None
         assert encode(found.entity) == encode(expected)
@@ -164,7 +168,8 @@ class World:
         assert graph.facts.keys() == {ref for ref in self.published if ref.kind != SOURCE}
         for ref, facts in graph.facts.items():
             ordered = by_priority(facts, PRIORITY, self.reducer._stale_sources(ref, facts))
-            expected = with_left_out(merge(ref, ordered, graph.resolve, time_ns=0), graph.ambiguous(ordered))
+            merged = merge(ref, ordered, graph.resolve, time_ns=0)
+            expected = with_left_out(merged, graph.ambiguous(ordered), graph.unresolved(ordered))
             assert same(self.published[ref], expected)
 
     def publish(self, found: Merged) -> None:

@@ -2,9 +2,14 @@
 
 import pytest
 
-from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.entity import LOCAL, OTHER, SPANS, Connection, Entity, Ref
 from kgents_shared.contract.topology import TopologyEntity
-from kgents_shared.contract.vocabulary.attributes.any_entity import LEFT_OUT, LEFT_OUT_NAMES
+from kgents_shared.contract.vocabulary.attributes.any_entity import (
+    LEFT_OUT,
+    LEFT_OUT_NAMES,
+    UNRESOLVED,
+    UNRESOLVED_NAMES,
+)
 from kgents_topology_builder.claims import CLAIMANTS_MAX
 from kgents_topology_builder.reducer import CONTESTED_NS, Reducer, is_late
 from kgents_topology_builder.sources import STALE_AFTER_NS
@@ -383,6 +388,46 @@ def test_what_is_left_out_since_too_many_claim_it_is_named_and_counted() -> None
     assert web is not None
     assert [connection.peer.name for connection in web.connections] == ["pg"]
     assert (web.attributes[LEFT_OUT], web.attributes[LEFT_OUT_NAMES]) == (1, ["10.0.0.1:80"])
+
+
+def called_by(*peers: str, direction: str = "in") -> Entity:
+    """An application, by the calls that its spans show."""
+    found = [Connection("http", peer, direction, evidence=SPANS) for peer in peers]
+    return make_entity(ref=make_ref("cart", kind="app"), source="otel", connections=found)
+
+
+def test_calls_are_resolved_by_address_and_what_no_entity_claims_is_named_and_counted() -> None:
+    reducer, cart = make_reducer(), make_ref("cart", kind="app")
+    reducer.upsert(called_by("10.0.0.1", "10.0.0.2", "10.0.0.3", LOCAL, OTHER), time_ns=NOW_NS)
+    reducer.upsert(make_entity("caller", addresses=["10.0.0.1"]), time_ns=NOW_NS)
+    reducer.upsert(make_entity(ref=make_ref("n1", kind="node"), addresses=["10.0.0.2"]), time_ns=NOW_NS)
+    reducer.upsert(make_entity("other", aliases=[OTHER, LOCAL]), time_ns=NOW_NS)
+
+    found = taken(reducer)[cart]
+
+    assert found is not None
+    (caller,) = found.connections
+    assert (caller.kind, caller.peer, caller.direction) == ("http", make_ref("caller"), "in")
+    names = ["10.0.0.2", "10.0.0.3", LOCAL, OTHER]
+    assert (found.attributes[UNRESOLVED], found.attributes[UNRESOLVED_NAMES]) == (4, names)
+
+    reducer.upsert(make_entity("late", addresses=["10.0.0.3"]), time_ns=NOW_NS)
+    found = taken(reducer)[cart]
+    assert found is not None
+    assert found.attributes[UNRESOLVED] == 3
+    assert [each.peer.name for each in found.connections] == ["caller", "late"]
+
+
+def test_what_an_application_calls_on_a_machine_is_the_machine() -> None:
+    reducer = make_reducer()
+    reducer.upsert(called_by("10.0.0.2:9100", "api.example.com:443", direction="out"), time_ns=NOW_NS)
+    reducer.upsert(make_entity(ref=make_ref("n1", kind="node"), addresses=["10.0.0.2"]), time_ns=NOW_NS)
+
+    found = taken(reducer)[make_ref("cart", kind="app")]
+
+    assert found is not None
+    assert [each.peer.name for each in found.connections] == ["n1"]
+    assert found.attributes[UNRESOLVED_NAMES] == ["api.example.com:443"]
 
 
 def test_claimants_and_clients_of_one_address_are_merged_about_once_each() -> None:

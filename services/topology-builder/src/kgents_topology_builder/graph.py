@@ -12,9 +12,11 @@ from msgspec.structs import force_setattr
 
 from kgents_shared.contract.address import candidates, normalised
 from kgents_shared.contract.codec import equal
-from kgents_shared.contract.entity import Connection, Entity, Ref
+from kgents_shared.contract.entity import SPANS, STAND_INS, Connection, Entity, Ref
+from kgents_shared.contract.vocabulary.kinds import APP, HOST, NODE
 from kgents_topology_builder.claims import Claims, Name, is_finished
 
+_MACHINES: Final = frozenset({HOST, NODE})
 NO_NAMES: Final[Set[Name]] = frozenset()
 
 
@@ -83,6 +85,8 @@ class Graph:
 
         A ref in another cluster is taken as it is named: another instance may build that one, and what is published of
         a cluster must not depend on which instance builds it.
+
+        The address of a machine is that of whatever runs there, and of all that is translated to it: that is no caller.
         """
         if isinstance(connection.peer, Ref):
             return connection.peer if connection.peer.cluster != of.cluster or connection.peer in self.facts else None
@@ -91,7 +95,7 @@ class Graph:
             if found is None:
                 return None
             for ref in found:
-                if ref != of:
+                if ref != of and not (ref.kind in _MACHINES and _is_caller(connection)):
                     return ref
         return None
 
@@ -105,6 +109,20 @@ class Graph:
                 for fact in facts
                 for connection in fact.connections
                 if not isinstance(connection.peer, Ref) and self._is_ambiguous(connection, fact.ref)
+            }
+        )
+
+    def unresolved(self, facts: Iterable[Entity]) -> Sequence[str]:
+        """The other ends of an application's calls that no entity claims, as its connections name them."""
+        return sorted(
+            {
+                str(connection.peer)
+                for fact in facts
+                if fact.ref.kind == APP
+                for connection in fact.connections
+                if connection.evidence == SPANS
+                and self.resolve(connection, fact.ref) is None
+                and (isinstance(connection.peer, Ref) or not self._is_ambiguous(connection, fact.ref))
             }
         )
 
@@ -149,6 +167,11 @@ class Graph:
         return moved
 
 
+def _is_caller(connection: Connection) -> bool:
+    """Whether the other end is one that calls, by its address."""
+    return connection.direction == "in" and connection.evidence == SPANS
+
+
 def _same_names(old: Entity, new: Entity) -> bool:
     return old.connections == new.connections and old.addresses == new.addresses and old.aliases == new.aliases
 
@@ -176,4 +199,8 @@ def _peers(entity: Entity) -> Iterator[Name]:
 def _names(connection: Connection, cluster: str) -> list[Name]:
     """The names under which a peer may be found, the most exact first: `10.0.3.7:5432`, then `10.0.3.7`."""
     peer = connection.peer
-    return [peer] if isinstance(peer, Ref) else [(cluster, name) for name in candidates(peer)]
+    if isinstance(peer, Ref):
+        return [peer]
+    if peer in STAND_INS and connection.evidence == SPANS:
+        return []
+    return [(cluster, name) for name in candidates(peer)]

@@ -10,9 +10,10 @@ from typing import Any, Final, TypeVar
 
 from msgspec import structs
 
-from kgents_shared.contract.entity import STATUSES, Connection, Entity, Ref
+from kgents_shared.contract.entity import STATUSES, Connection, Entity, Ref, Value
 from kgents_shared.contract.topology import ResolvedConnection, TopologyEntity
 from kgents_shared.contract.vocabulary.attributes import any_entity
+from kgents_shared.contract.vocabulary.attributes.attribute import AttributeName
 
 STATUS_SHOWN: Final = 30
 """Characters of a status that is none of ours."""
@@ -79,11 +80,21 @@ def merge(
     )
 
 
-def with_left_out(entity: TopologyEntity, names: Sequence[str]) -> TopologyEntity:
-    """The entity, with the names of peers that its connections leave out because too many entities claim them."""
-    if not names:
+def with_left_out(entity: TopologyEntity, ambiguous: Sequence[str], unresolved: Sequence[str]) -> TopologyEntity:
+    """The entity, with the names of peers that its connections leave out.
+
+    Args:
+        entity: the merged one.
+        ambiguous: those that too many entities claim.
+        unresolved: those that no entity claims, of calls.
+    """
+    if not ambiguous and not unresolved:
         return entity
-    found = {any_entity.LEFT_OUT: len(names), any_entity.LEFT_OUT_NAMES: list(names[:NAMES_SHOWN])}
+    found: dict[AttributeName, Value] = {}
+    if ambiguous:
+        found |= {any_entity.LEFT_OUT: len(ambiguous), any_entity.LEFT_OUT_NAMES: list(ambiguous[:NAMES_SHOWN])}
+    if unresolved:
+        found |= {any_entity.UNRESOLVED: len(unresolved), any_entity.UNRESOLVED_NAMES: list(unresolved[:NAMES_SHOWN])}
     return structs.replace(entity, attributes={**entity.attributes, **found})
 
 

@@ -269,7 +269,7 @@ class Reducer:
             entity = merge(ref, ordered, self.graph.resolve, time_ns=cause.time_ns, known=known)
             if len(ordered) == 1:
                 self._resolved[ref] = (ordered[0].connections, entity.connections)
-            entity = with_left_out(entity, self.graph.ambiguous(ordered))
+            entity = with_left_out(entity, self.graph.ambiguous(ordered), self.graph.unresolved(ordered))
         return Merged(ref, entity, cause.reason, cause.time_ns, cause.trace)
 
     def _known_connections(self, ref: Ref, facts: Sequence[Entity]) -> list[ResolvedConnection] | None:

@@ -102,6 +102,11 @@ def is_link_local(host: str) -> bool:
     return is_ip(host) and (host.startswith(("169.254.", "fe8", "fe9", "fea", "feb")))
 
 
+def is_public(host: str) -> bool:
+    """Whether it is an address of the internet, which is the same everywhere."""
+    return is_ip(host) and ip_address(host).is_global
+
+
 def is_unspecified(host: str) -> bool:
     """Whether it means every local address to listen on: `0.0.0.0`, `::`, or empty."""
     return normalised(host) in ("", "0.0.0.0", "::")  # noqa: S104 - compared, not bound

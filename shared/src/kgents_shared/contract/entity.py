@@ -49,6 +49,17 @@ class Traffic(Wire, frozen=True):
     """Requests of the connection for each request that the acting side itself serves."""
 
 
+SPANS: Final = "spans"
+"""The evidence of a connection that is known by calls."""
+OTHER: Final = "other"
+"""The peer that stands for those of an application beyond a limit."""
+PUBLIC: Final = "public addresses"
+LOCAL: Final = "local addresses"
+"""Callers that are not named one by one: on the internet, and on the same machine or segment."""
+STAND_INS: Final = frozenset({OTHER, PUBLIC, LOCAL})
+"""Peers that are no name of an entity: several have nothing else in common."""
+
+
 class Connection(Wire, frozen=True):
     """An edge, carried by its shorter-lived side (the pod names its node), so that one entity is one message."""
 
@@ -60,7 +71,7 @@ class Connection(Wire, frozen=True):
     """`out`: from this entity to the peer; `in`: the peer is the one that acts."""
     attributes: dict[str, Value] = {}
     evidence: str = ""
-    """The rule or field it comes from, e.g. `spec.nodeName`."""
+    """The rule or field it comes from, e.g. `spec.nodeName`; SPANS of one that is known by calls."""
     traffic: Traffic | None = None
 
 

@@ -13,7 +13,7 @@ from msgspec import structs
 from kgents_cli.recorded.words import PREFIXES, SOURCES, is_word
 from kgents_shared.contract import address, subjects
 from kgents_shared.contract.codec import ENTITY, EVENT, META, PULSE, encode
-from kgents_shared.contract.entity import Entity, Ref
+from kgents_shared.contract.entity import STAND_INS, Entity, Ref
 from kgents_shared.contract.errors import MalformedMessageError
 from kgents_shared.contract.event import Event
 from kgents_shared.contract.meta import Heartbeat
@@ -28,8 +28,6 @@ _EMPTIED: Final = frozenset(
 )
 """Fields for people, or of no use in a recording."""
 _PLACES: Final = frozenset({"addresses", "aliases", "peer"})
-OTHER: Final = "other"
-"""The peer that stands for those beyond a limit."""
 _HEADERS: Final = frozenset({"Nats-TTL", "Kgents-Delayed"})
 
 
@@ -118,7 +116,7 @@ class Redactor:
 
     def _place(self, text: str) -> str:
         """An address, or an alias: what it begins with and the port stay."""
-        if text == OTHER:
+        if text in STAND_INS:
             return text
         prefix, colon, rest = text.partition(":")
         if colon and prefix in PREFIXES:

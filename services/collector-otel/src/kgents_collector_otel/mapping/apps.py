@@ -6,11 +6,13 @@ from typing import Final
 from msgspec import Struct
 
 from kgents_collector_otel.mapping import wire
-from kgents_collector_otel.mapping.edge import OTHER, App, Edge, Inbound, Peer
+from kgents_collector_otel.mapping.edge import App, Edge, Inbound, Peer
 from kgents_collector_otel.mapping.resource import READ, Instance, instance
-from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.entity import OTHER, Ref
 from kgents_shared.contract.vocabulary.edges import ConnectionKindName
 
+CALLERS_MAX: Final = 50
+"""Addresses that call one application without spans, and have an edge each: what it calls itself matters more."""
 RESOURCES_MAX: Final = 10_000
 """Resources that are remembered: each instance of each application has one."""
 
@@ -127,6 +129,15 @@ class Apps:
             edge = app.edges[key] = Edge()
         return edge
 
+    def caller(self, app: App, kind: ConnectionKindName, address: str, now_ns: int) -> Edge:
+        """The same of an address that calls the application; beyond CALLERS_MAX those of `other`."""
+        if address not in app.callers:
+            if len(app.callers) < CALLERS_MAX:
+                app.callers.add(address)
+            else:
+                address = OTHER
+        return self.edge(app, kind, address, now_ns, is_inward=True)
+
     def sum(self, app: App) -> None:
         """Sum what was counted of an application, so that it needs no more memory than its histograms."""
         app.inbound.sum()
@@ -159,6 +170,7 @@ class Apps:
             for key in idle:
                 del known[key]
             self._edges -= len(idle)
+            app.callers &= {peer for _, peer, is_inward in known if is_inward and isinstance(peer, str)}
             app.forget(now_ns - self._limits.edge_idle_ns)
         for app in gone:
             del self.known[app], self.by_ref[app.ref]

@@ -13,9 +13,6 @@ from kgents_shared.contract.vocabulary.edges import ConnectionKindName
 
 STREAM_AFTER_MS: Final = 60_000.0
 """A call that lasts longer is a stream: it counts as a request, and its duration is no latency."""
-OTHER: Final = "other"
-"""The peer that stands for the peers beyond the limit."""
-
 HIDDEN_MAX: Final = 10_000
 """Peers beyond the limit that are counted one by one."""
 
@@ -117,6 +114,7 @@ class App:
 
     __slots__ = (
         "attributes",
+        "callers",
         "edges",
         "hidden",
         "inbound",
@@ -142,6 +140,7 @@ class App:
         self.inbound = Inbound()
         self.edges: dict[tuple[ConnectionKindName, Peer, bool], Edge] = {}
         self.hidden: set[Ref | str] = set()  # peers beyond the limit
+        self.callers: set[str] = set()  # addresses that have an edge, since they called without spans
         self.late = 0
         self.serves = False  # whether it ever sent a span of a request that it served
         self.last_inbound: float | None = None  # requests of the last window

@@ -9,7 +9,7 @@ from msgspec import Struct, field, structs
 from kgents_collector_otel.mapping import traffic
 from kgents_collector_otel.mapping.apps import EdgeKey, Window
 from kgents_collector_otel.mapping.edge import App, Edge, Inbound, Peer
-from kgents_shared.contract.entity import Connection, Entity, Ref, Value
+from kgents_shared.contract.entity import SPANS, Connection, Entity, Ref, Value
 from kgents_shared.contract.event import Event
 from kgents_shared.contract.pulse import EdgeSample, TrafficPulse
 from kgents_shared.contract.pulse import Inbound as InboundSample
@@ -22,7 +22,6 @@ from kgents_shared.contract.vocabulary.figures import resource
 SOURCE: Final = "otel"
 MINUTE_S: Final = 60.0
 """Over which an entity's traffic is averaged."""
-SPANS_EVIDENCE: Final = "spans"
 SILENT: Final = "Silent"
 _NS: Final = 1_000_000_000
 
@@ -135,7 +134,7 @@ class Publication:
                 found = traffic.calm(traffic.measured(minute.edges.get(key, Edge()), minute_s, served), found)
             elif edge is not None and traffic.is_sudden(edge, seconds, found):
                 found = traffic.measured(edge, seconds, None if is_inward else window.inbound.n)
-            connections.append(Connection(kind, named, direction, evidence=SPANS_EVIDENCE, traffic=found))
+            connections.append(Connection(kind, named, direction, evidence=SPANS, traffic=found))
         if is_over:
             self._minutes[app] = _Minute(now_ns)
         return Entity(

@@ -12,7 +12,17 @@ from typing import Final
 from msgspec import Struct
 
 from kgents_collector_otel.mapping.wire import DecodeError, Scalar, attribute, key_of, value_of
-from kgents_shared.contract.address import join, normalised, split
+from kgents_shared.contract.address import (
+    is_ip,
+    is_link_local,
+    is_loopback,
+    is_public,
+    is_unspecified,
+    join,
+    normalised,
+    split,
+)
+from kgents_shared.contract.entity import LOCAL, PUBLIC
 from kgents_shared.contract.vocabulary import edges
 from kgents_shared.contract.vocabulary.edges import ConnectionKindName
 
@@ -60,8 +70,19 @@ _WANTED: Final = {
     "net.peer.ip": "socket",
     "peer.service": "service",
 }
-WANTED: Final[Mapping[bytes, str]] = {name.encode(): slot for name, slot in _WANTED.items()}
-"""The attributes of a span that are read, by what they say."""
+_WANTED_OF_SERVERS: Final = {
+    **{name: slot for name, slot in _WANTED.items() if slot in ("http", "http_status", "rpc", "rpc_status")},
+    **{name: slot for name, slot in _WANTED.items() if slot in ("db", "messaging", "error")},
+    "network.peer.address": "caller",
+    "net.sock.peer.addr": "caller",
+    "net.peer.ip": "caller",
+    "client.address": "client",
+}
+OF_CLIENTS: Final[Mapping[bytes, str]] = {name.encode(): slot for name, slot in _WANTED.items()}
+OF_SERVERS: Final[Mapping[bytes, str]] = {name.encode(): slot for name, slot in _WANTED_OF_SERVERS.items()}
+"""The same names mean others there: the peer of a server is its caller."""
+WANTED: Final = OF_CLIENTS.keys() | OF_SERVERS.keys()
+"""The attributes of a span that are read."""
 
 _BEGINNING: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?#\\]*")
 """Scheme, user and host of a url."""
@@ -85,7 +106,8 @@ class Call(Struct, frozen=True):
 
     kind: ConnectionKindName
     peer: str = ""
-    """Where a client or producer called: `cart:8080`, `10.0.3.7:5432`, a subject of NATS; empty: not said."""
+    """Where a client or producer called: `cart:8080`, `10.0.3.7:5432`, a subject of NATS. Of a server: who called it,
+    `10.0.3.9`, PUBLIC or LOCAL. Empty: not said."""
     is_error: bool = False
     waits: bool = False
     """Whether the peer may send spans of its own, which say which application it is."""
@@ -96,8 +118,9 @@ class Call(Struct, frozen=True):
 class Attributes(dict[bytes, int]):
     """The bytes of an attribute → a number for what it says; 0 for one that is not wanted. Learns what it is asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: Mapping[bytes, str]) -> None:
         super().__init__()
+        self._wanted = wanted
         self.said: list[tuple[str, Scalar]] = [("", "")]
         self._hosts: dict[bytes, int] = {}  # the beginning of a url → a number for its host
         self._numbers: dict[tuple[str, Scalar], int] = {}
@@ -106,10 +129,10 @@ class Attributes(dict[bytes, int]):
         if len(self) >= REMEMBERED:
             self.clear()
         key = key_of(raw)
-        if WANTED.get(key) == "url":  # often another one in each span, so only its beginning is remembered
+        if self._wanted.get(key) == "url":  # often another one in each span, so only its beginning is remembered
             beginning = _BEGINNING.match(value_of(raw))
             return self._host(beginning.group()) if beginning else 0
-        number = self._learn(raw) if key in WANTED else 0
+        number = self._learn(raw) if key in self._wanted else 0
         self[raw] = number
         return number
 
@@ -127,7 +150,9 @@ class Attributes(dict[bytes, int]):
             name, value = attribute(raw)
         except DecodeError:  # of one attribute, which is worth no span
             return 0
-        slot = WANTED.get(name.encode())
+        slot = self._wanted.get(name.encode())
+        if slot in ("caller", "client"):
+            value = caller_of(str(value))
         return self._number((slot, value)) if slot is not None and value is not None else 0
 
     def _number(self, said: tuple[str, Scalar]) -> int:
@@ -168,7 +193,7 @@ def call_of(kind: int, said: Mapping[str, Scalar]) -> Call:
     if protocol == edges.NATS and kind != SERVER:
         return Call(protocol, _destination(said), is_error, is_message=is_message)
     if kind == SERVER:
-        return Call(protocol, "", is_error)
+        return Call(protocol, str(said.get("caller") or said.get("client") or ""), is_error)
     # A topic of another broker is no address: a Service may have its name.
     waits = kind == CLIENT and "db" not in said and not is_message
     return Call(protocol, _peer(said), is_error, waits=waits, is_message=is_message)
@@ -214,6 +239,16 @@ def _peer(said: Mapping[str, Scalar]) -> str:
     if found := _address(said.get("socket"), said.get("socket_port")):
         return found
     return _address(said.get("service"), None)
+
+
+def caller_of(text: str) -> str:
+    """The address of a caller, without its port, or what stands for it; empty if it is none."""
+    host = split(text).host
+    if not is_ip(host):
+        return ""
+    if is_loopback(host) or is_link_local(host) or is_unspecified(host):
+        return LOCAL
+    return PUBLIC if is_public(host) else host
 
 
 def _address(host: Scalar | None, port: Scalar | None) -> str:

@@ -18,6 +18,8 @@ from kgents_collector_otel.mapping.messages import Messages, Received
 from kgents_collector_otel.mapping.names import (
     CLIENT,
     CONSUMER,
+    OF_CLIENTS,
+    OF_SERVERS,
     PRODUCER,
     SERVER,
     Attributes,
@@ -61,6 +63,7 @@ class Counts(Struct):
     spans: int = 0
     paired: int = 0
     peer_only: int = 0
+    caller_only: int = 0
     inbound_only: int = 0
     unattributed: int = 0
     """Calls that say neither an address nor a peer."""
@@ -98,8 +101,7 @@ class Traces:
         self.apps = apps
         self.counts = Counts()
         self._limits = limits
-        self._attributes = Attributes()
-        self._calls = Calls(self._attributes)
+        self._forget_names()
         self._statuses = _Statuses()
         self._weights = Weights()
         self._clients: dict[bytes, _Half] = {}
@@ -110,6 +112,11 @@ class Traces:
         self._turned_ns = 0
         self._unsummed = 0
         self._at: dict[str, tuple[App, int]] = {}  # address → the application there, by how many pairs
+        self._traced: set[str] = set()  # addresses of clients that send spans
+
+    def _forget_names(self) -> None:
+        self._of_clients, self._of_servers = Attributes(OF_CLIENTS), Attributes(OF_SERVERS)
+        self._called, self._answered = Calls(self._of_clients), Calls(self._of_servers)
 
     @property
     def waiting(self) -> int:
@@ -147,15 +154,15 @@ class Traces:
             self._unsummed = 0
             for each in self.apps.by_ref.values():
                 self.apps.sum(each)
-        if self._attributes.is_full:
-            self._attributes = Attributes()
-            self._calls = Calls(self._attributes)
+        if self._of_clients.is_full or self._of_servers.is_full:
+            self._forget_names()
         if self.waiting > self._limits.max_waiting:
             self._shorten()
 
     def _take(self, app: App, spans: list[Any], now_ns: int) -> None:
         """Count spans that are a side of a call. Of all code this runs most often."""
-        calls, number, oldest_ns = self._calls, self._attributes.__getitem__, now_ns - self._limits.max_age_ns
+        called, answered, oldest_ns = self._called, self._answered, now_ns - self._limits.max_age_ns
+        of_client, of_server = self._of_clients.__getitem__, self._of_servers.__getitem__
         for span in spans:
             kind = span.kind
             if not SERVER <= kind <= CONSUMER:  # most are internal
@@ -170,7 +177,10 @@ class Traces:
                 self.counts.late += 1
                 app.late += 1
                 continue
-            call = calls[kind, tuple(map(number, span.attributes))]
+            if kind == SERVER:
+                call = answered[kind, tuple(map(of_server, span.attributes))]
+            else:
+                call = called[kind, tuple(map(of_client, span.attributes))]
             status, state = span.status, span.trace_state
             is_error = call.is_error or (status != b"" and self._statuses[status])
             weight, basis = self._weight(app, state) if state or app.weight else _UNSAMPLED
@@ -197,6 +207,7 @@ class Traces:
         self._served[own] = app
         app.inbound.calls.append((duration_ms, weight, is_error))
         if not parent:
+            self._count_caller(half)
             return
         key = trace + parent
         client = self._clients.pop(key, None)
@@ -244,6 +255,10 @@ class Traces:
         edge.weight = basis
         if call.peer and len(edge.pairs) < CONFIRMING:  # of the first ones in a window
             self._confirm(self._resolved(client), peer)
+        if served.peer and len(edge.pairs) < CONFIRMING:
+            if len(self._traced) >= ADDRESSES_MAX:
+                self._traced.clear()
+            self._traced.add(served.peer)
 
     def _confirm(self, address: str, app: App) -> None:
         """Note which application answers at an address. Behind one of a load balancer there are several."""
@@ -324,12 +339,26 @@ class Traces:
             self._count_client(half, self.apps.edge(app, call.kind, found[0], arrived_ns))
 
     def _count_unpaired_server(self, half: _Half, parent: bytes) -> None:
-        arrived_ns, app, call, duration_ms, weight, basis, is_error = half
+        arrived_ns, app, call, *_ = half
         caller = self._served.get(parent) or self._served_before.get(parent)
-        if caller is None or caller is app:
+        if caller is not None and caller is not app:
+            self._count_server(half, self.apps.edge(caller, call.kind, app, arrived_ns))
+        elif caller is None and call.peer not in self._traced:  # of one that sends spans, the span was lost
+            self._count_caller(half)
+        else:
+            self.counts.inbound_only += 1
+
+    def _count_caller(self, half: _Half) -> None:
+        """Count a call whose client sends no spans, as one from its address."""
+        arrived_ns, app, call, *_ = half
+        if not call.peer:
             self.counts.inbound_only += 1
             return
-        edge = self.apps.edge(caller, call.kind, app, arrived_ns)
+        self.counts.caller_only += 1
+        self._count_server(half, self.apps.caller(app, call.kind, call.peer, arrived_ns))
+
+    def _count_server(self, half: _Half, edge: Edge) -> None:
+        _, _, _, duration_ms, weight, basis, is_error = half
         edge.servers.append((duration_ms, weight, is_error))
         edge.weight = basis
 

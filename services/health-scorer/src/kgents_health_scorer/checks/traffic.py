@@ -10,6 +10,7 @@ from typing import Final
 from msgspec import structs
 
 from kgents_health_scorer.checks.check import SPREAD, Check, Sample, SeriesCheck, Thresholds, Usual
+from kgents_shared.contract.entity import STAND_INS
 from kgents_shared.contract.health import Edge
 from kgents_shared.contract.pulse import EdgeSample, Pulse, TrafficPulse
 from kgents_shared.contract.sketch import Histogram
@@ -17,8 +18,6 @@ from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.contract.vocabulary.figures import traffic
 
 APPS: Final = frozenset({kinds.APP})
-OTHER: Final = "other"
-"""The peer that stands for those beyond the limit: they have nothing in common."""
 LATENCY_CALLS: Final = 5
 """The median of fewer says nothing."""
 ERROR_CALLS: Final = 8
@@ -45,7 +44,7 @@ def _edges(
         if not isinstance(pulse, TrafficPulse):
             return
         for each in pulse.edges:
-            if each.peer != OTHER and (value := read(pulse, each)) is not None:
+            if each.peer not in STAND_INS and (value := read(pulse, each)) is not None:
                 yield Sample(value, Edge(each.kind, each.peer), each.spans, least_apart(each))
 
     return samples

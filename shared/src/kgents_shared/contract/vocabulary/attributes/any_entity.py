@@ -15,6 +15,14 @@ LEFT_OUT: Final = _attribute(
     "How many names of peers lead nowhere because more than 256 entities claim each of them. Set by topology-builder.",
 )
 LEFT_OUT_NAMES: Final = _attribute("kgents.connections.left_out.names", "The first eight of these names.")
+UNRESOLVED: Final = _attribute(
+    "kgents.connections.unresolved",
+    "How many other ends of an application's calls no entity claims. Set by topology-builder.",
+)
+UNRESOLVED_NAMES: Final = _attribute(
+    "kgents.connections.unresolved.names",
+    "The first eight, as its spans name them; `public addresses`, `local addresses` and `other` stand for many.",
+)
 REPLAYED_FROM: Final = _attribute("kgents.replayed_from", "The recording that it comes from: it is not observed now.")
 OS_KERNEL_VERSION: Final = _attribute("kgents.os.kernel.version", "Version of the kernel.")
 
