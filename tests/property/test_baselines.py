@@ -52,7 +52,7 @@ def test_a_restart_at_any_moment_finds_nothing_in_what_is_usual(
 def test_a_value_that_is_farther_away_is_never_less_unusual(past_values: list[float], one: float, other: float) -> None:
     past = Past()
     for each in past_values:
-        past.learn(each, RESOLUTION, 60.0, is_found=False)
+        past.learn(each, RESOLUTION, 60.0)
     low, high = sorted((one, other))
     assert past.spreads_above(low, RESOLUTION) <= past.spreads_above(high, RESOLUTION)
 
@@ -61,7 +61,7 @@ def test_a_value_that_is_farther_away_is_never_less_unusual(past_values: list[fl
 def test_what_is_usual_stays_between_the_samples(past_values: list[float], is_found: bool) -> None:
     past = Past()
     for each in past_values:
-        past.learn(each, RESOLUTION, 60.0, is_found=is_found)
+        past.learn(each, RESOLUTION, 60.0, adopted_s=1e6 if is_found else None)
     assert min(past_values) * 0.999 - 1e-9 <= past.usual(RESOLUTION) <= max(past_values) * 1.001 + 1e-9
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from kgents_health_scorer.checks import CATALOGUE, PROFILES
 from kgents_health_scorer.checks.check import Check, GradedCheck, SeriesCheck, StateCheck, Thresholds, Usual
+from kgents_shared.contract.quantity import worded
 from reference.markdown import code, page, table
 
 
@@ -52,9 +53,10 @@ def rule(check: Check) -> str:
             return f"It holds or it does not; if it does, the level is `unknown`. {alert}"
         case StateCheck():
             return f"It holds or it does not; its severity is {_number(check.severity)}. {alert}"
-        case SeriesCheck(usual=Usual(way=way)):
+        case SeriesCheck(usual=Usual(way=way, adopted_s=adopted_s)):
             once = f"; from {_number(check.at_once)} on one sample is enough" if check.at_once is not None else ""
-            return f"Its value is how many spreads it is {way} what is usual{once}. {alert}"
+            ends = f"What lasts for {worded(adopted_s, 's')} is usual, and no finding."
+            return f"Its value is how many spreads it is {way} what is usual{once}. {ends} {alert}"
         case GradedCheck(worse="lower"):
             return f"The lower the worse. {alert}"
         case _:

@@ -163,7 +163,7 @@ def usual(check: SeriesCheck, pulse: TrafficPulse) -> Sequence[Baseline]:
         assert sample.value is not None
         past = Past()
         for _ in range(LEARNT_SAMPLES):
-            past.learn(sample.value, check.usual.resolution, LEARNT_S / LEARNT_SAMPLES, is_found=False)
+            past.learn(sample.value, check.usual.resolution, LEARNT_S / LEARNT_SAMPLES)
         record = past.record(check.id, pulse.source, sample.edge)
         assert record is not None
         found.append(record)

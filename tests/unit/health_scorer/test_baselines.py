@@ -4,13 +4,14 @@ import math
 import random
 from collections.abc import Iterable
 from datetime import timedelta
+from itertools import count
 
 import pytest
 from msgspec import structs
 
 from kgents_health_scorer.baseline import LEARNT_S, Past
 from kgents_health_scorer.checks import CATALOGUE
-from kgents_health_scorer.checks.check import Sample, SeriesCheck, Thresholds
+from kgents_health_scorer.checks.check import ADOPTED_S, Sample, SeriesCheck, Thresholds
 from kgents_health_scorer.debounce import Window
 from kgents_health_scorer.reducer import Scorer
 from kgents_health_scorer.same import health_same
@@ -21,6 +22,7 @@ from kgents_shared.contract.health import Baseline, Edge
 from kgents_shared.contract.topology import TopologyEntity
 from support.health_inputs import INTERVAL_S, POD, Watch, at, entity, pulse
 from support.restarted import restore, resume
+from support.traffic_inputs import traffic
 
 pytestmark = pytest.mark.unit
 
@@ -168,7 +170,31 @@ def test_an_incident_of_an_hour_is_not_learnt_and_a_change_that_stays_is_within_
     hours = 0
     while pod.uses(0.7, times=hour)[-1] == "KG-111":
         hours += 1
-    assert 2 <= hours <= 12
+    assert 1 < hours <= ADOPTED_S / 3600
+
+
+COMPARED = [each for each in CATALOGUE if isinstance(each, SeriesCheck) and each.usual is not None]
+
+
+@pytest.mark.parametrize("factor", [8.0, 1_000.0])
+@pytest.mark.parametrize("check", COMPARED, ids=lambda check: check.id)
+def test_a_level_that_stays_is_usual_within_the_time_that_its_check_says(check: SeriesCheck, factor: float) -> None:
+    """Of every check that compares, also with a restart every 40 minutes."""
+    assert check.usual is not None
+    level = 100.0 / factor if check.usual.way == "below" else 100.0 * factor
+    series, judging = Series(), Judging("", timedelta(minutes=5), is_judged=True)
+
+    def is_found(minute: int, value: float) -> bool:
+        asked = structs.replace(check, samples=lambda _: [Sample(value, calls=1_000)])
+        series.take(asked, traffic(minute * MINUTE), at(minute * MINUTE), Remembered(), judging)
+        track = series.tracks[check.id, None]
+        if minute % 40 == 0 and (record := track.past.record(check.id, "otel", None)) is not None:
+            track.past = Past(record)
+        return not track.window.is_quiet
+
+    assert not any(is_found(minute, 100.0) for minute in range(60))
+    lasts = next(minutes for minutes in count(1) if not is_found(59 + minutes, level))
+    assert 45 < lasts <= check.usual.adopted_s / MINUTE + 15
 
 
 def test_a_slow_daily_pattern_is_followed() -> None:
@@ -196,7 +222,7 @@ def test_what_is_published_holds_what_is_needed() -> None:
 def learnt(values: Iterable[float], *, interval_s: float = MINUTE) -> Past:
     past = Past()
     for each in values:
-        past.learn(each, 0.001, interval_s, is_found=False)
+        past.learn(each, 0.001, interval_s)
     return past
 
 
@@ -227,7 +253,7 @@ def test_a_single_sample_moves_what_is_usual_by_a_bounded_step() -> None:
     """The same whether it is a thousand times as much or a million times."""
     much, more = learnt([0.1] * 30), learnt([0.1] * 30)
     for past, value in ((much, 1e2), (more, 1e5)):
-        past.learn(value, 0.001, MINUTE, is_found=False)
+        past.learn(value, 0.001, MINUTE)
     assert much.usual(0.001) == pytest.approx(more.usual(0.001))
     assert much.usual(0.001) < 0.104
 
@@ -241,9 +267,9 @@ def test_later_samples_count_more_than_those_of_yesterday() -> None:
 def test_the_sample_that_is_read_once_more_after_a_restart_is_not_learnt_twice() -> None:
     record = Baseline("KG-111", "k8s", samples=20, seconds=1200, centre=0.0, spread=0.1)
     past = Past(record)
-    past.learn(1.0, 0.001, MINUTE, is_found=False)
+    past.learn(1.0, 0.001, MINUTE)
     assert past.samples == 20
-    past.learn(1.0, 0.001, MINUTE, is_found=False)
+    past.learn(1.0, 0.001, MINUTE)
     assert past.samples == 21
 
 
@@ -252,7 +278,7 @@ def test_what_has_drifted_by_half_a_spread_is_published() -> None:
     past.record("KG-111", "k8s", None)
     steps = 0
     while not past.has_moved():
-        past.learn(0.14, 0.001, MINUTE, is_found=False)
+        past.learn(0.14, 0.001, MINUTE)
         steps += 1
     assert 20 < steps < 120
     moved = past.record("KG-111", "k8s", None)
@@ -294,7 +320,7 @@ def test_a_spread_that_has_grown_is_published() -> None:
     past.record("KG-111", "k8s", None)
     for _ in range(60):
         for value in (0.05, 0.4):
-            past.learn(value, 0.001, MINUTE, is_found=False)
+            past.learn(value, 0.001, MINUTE)
     assert past.has_moved()
 
 

@@ -286,6 +286,17 @@ def test_calls_that_end_are_found_and_after_ten_minutes_they_are_how_it_is() -> 
     assert set(shop.minutes(60, edge(OTHER), inbound=served())) == {""}
 
 
+@pytest.mark.parametrize(("now", "found"), [(60, "KG-416"), (6000, "KG-415")])
+def test_what_a_release_calls_is_usual_after_an_hour(now: int, found: str) -> None:
+    shop = Shop().learns(edge(n=600), inbound=served(600))
+    shop.minutes(120, edge(n=600), inbound=served(600))
+    assert set(shop.minutes(55, edge(n=now), inbound=served(600))[1:]) == {found}
+    assert shop.minutes(10, edge(n=now), inbound=served(600))[-1] == ""
+    assert set(shop.minutes(180, edge(n=now), inbound=served(600))) == {""}
+    (alert,) = shop.published.alerts.values()
+    assert (alert.check, alert.state) == (found, "resolved")
+
+
 @pytest.mark.parametrize("inbound", [None, served(9)])
 def test_calls_that_end_with_the_requests_are_no_finding(inbound: Inbound | None) -> None:
     shop = Shop().learns(edge(), inbound=served())

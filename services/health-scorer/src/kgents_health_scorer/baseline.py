@@ -2,12 +2,12 @@
 
 Latencies, ratios and rates differ by factors, so everything is on the scale of logarithms: three times as slow is as
 far from the usual for a call of 4 ms as for one of 400 ms. A sample moves what is usual by its share of MEMORY_S, and
-by no more than CLIP spreads; while something is found, SLOWER times less. So an incident of an hour is not learnt,
-and a change that stays is the new usual after some hours.
+by no more than CLIP spreads; while something is found, SLOWER times less. So an incident of an hour is not learnt. What
+is found without a break for as long as its check says is the usual from then on: a change that stays is no incident.
 """
 
 import math
-from typing import Final
+from typing import Final, Self
 
 from kgents_shared.contract.health import Baseline, Edge
 
@@ -25,10 +25,34 @@ SIGMA: Final = 1.25
 """Standard deviation by mean distance, of a normal distribution."""
 
 
+class _Found:
+    """Centre and spread of what has been found without a break."""
+
+    __slots__ = ("centre", "seconds", "spread")
+
+    def __init__(self, seconds: float = 0.0, centre: float = 0.0, spread: float = 0.0) -> None:
+        self.seconds = seconds
+        self.centre = centre
+        self.spread = spread
+
+    @classmethod
+    def of(cls, published: Baseline) -> Self:
+        """As it was published."""
+        return cls(published.found_s, published.found_centre, published.found_spread)
+
+    def take(self, scaled: float, interval_s: float) -> None:
+        """Take a sample, on the scale of logarithms."""
+        self.seconds += interval_s
+        weight = interval_s / self.seconds
+        apart = scaled - self.centre if weight < 1 else 0.0
+        self.centre = self.centre + weight * apart if weight < 1 else scaled
+        self.spread += weight * (abs(apart) - self.spread)
+
+
 class Past:
     """What is usual for one figure, and what was published of that."""
 
-    __slots__ = ("_is_repeated", "centre", "published", "samples", "seconds", "spread")
+    __slots__ = ("_is_repeated", "centre", "found", "published", "samples", "seconds", "spread")
 
     def __init__(self, published: Baseline | None = None) -> None:
         """Begin with nothing, or go on from what was published before a restart."""
@@ -38,6 +62,7 @@ class Past:
         self.seconds = published.seconds if published is not None and is_known else 0.0
         self.centre = published.centre if published is not None and is_known else 0.0
         self.spread = published.spread if published is not None and is_known else 0.0
+        self.found = _Found.of(published) if published is not None and is_known and published.found_s else None
         self._is_repeated = self.published is not None
         """The first sample after a restart is one that was learnt before."""
 
@@ -57,27 +82,41 @@ class Past:
         """What is usual, in the unit of the figure."""
         return max(math.exp(self.centre) - resolution, 0.0)
 
-    def learn(self, value: float, resolution: float, interval_s: float, *, is_found: bool) -> None:
+    def learn(self, value: float, resolution: float, interval_s: float, adopted_s: float | None = None) -> None:
         """Take a sample into what is usual.
 
         Args:
             value: the sample.
             resolution: of the figure.
             interval_s: the time that it stands for.
-            is_found: whether something is found by this figure now.
+            adopted_s: while something is found by this figure: for how long it has to be, to be the usual.
         """
         if self._is_repeated:
             self._is_repeated = False
             return
-        apart = _scaled(value, resolution) - self.centre if self.samples else 0.0
+        scaled = _scaled(value, resolution)
+        apart = scaled - self.centre if self.samples else 0.0
         if not self.samples:
-            self.centre = _scaled(value, resolution)
-        weight = max(min(interval_s / MEMORY_S, 1.0), 1 / (self.samples + 1)) * (SLOWER if is_found else 1.0)
+            self.centre = scaled
+        slower = 1.0 if adopted_s is None else SLOWER
+        weight = max(min(interval_s / MEMORY_S, 1.0), 1 / (self.samples + 1)) * slower
         most = CLIP * self._width
         self.centre += weight * min(max(apart, -most), most)
         self.spread += weight * (min(abs(apart), most) - self.spread)
         self.samples += 1
         self.seconds += interval_s
+        self._adopt(scaled, interval_s, adopted_s)
+
+    def _adopt(self, scaled: float, interval_s: float, adopted_s: float | None) -> None:
+        """Begin again with what has been found for long enough."""
+        if adopted_s is None:
+            self.found = None
+            return
+        self.found = self.found or _Found()
+        self.found.take(scaled, interval_s)
+        if self.found.seconds >= adopted_s:
+            self.centre, self.spread = self.found.centre, self.found.spread
+            self.found = None
 
     def has_moved(self) -> bool:
         """Whether what was published of it does not hold any more."""
@@ -86,12 +125,16 @@ class Past:
             step_s = self.seconds - (known.seconds if known is not None else 0.0)
             return self.is_learnt or step_s >= LEARNT_S / 4
         width, was = self._width, max(SIGMA * known.spread, SPREAD_MIN)
+        found_s = self.found.seconds if self.found is not None else 0.0
+        if found_s >= known.found_s + LEARNT_S or (known.found_s and not found_s):
+            return True
         is_older = self.seconds >= 2 * known.seconds and known.seconds < MEMORY_S
         return is_older or abs(self.centre - known.centre) > width / 2 or not 0.6 < width / was < 1.6
 
     def record(self, check: str, source: str, edge: Edge | None) -> Baseline | None:
         """What to publish: the last record, as long as it holds; None if it is not worth one yet."""
         if self.has_moved():
+            found = self.found or _Found()
             self.published = Baseline(
                 check,
                 source,
@@ -101,6 +144,9 @@ class Past:
                 round(self.seconds, 1),
                 round(self.centre, 4),
                 round(self.spread, 4),
+                round(found.seconds, 1),
+                round(found.centre, 4),
+                round(found.spread, 4),
             )
         return self.published
 

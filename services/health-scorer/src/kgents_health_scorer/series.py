@@ -57,7 +57,7 @@ class Track:
         elif self.past.is_learnt:
             judged = _unusual(usual, value, max(usual.least_apart, sample.least_apart), self.past)
         else:
-            self.past.learn(value, usual.resolution, interval_s, is_found=False)
+            self.past.learn(value, usual.resolution, interval_s)
             return self.past.has_moved() or self.past.is_learnt
         if check.at_once is not None and sample.calls is not None and sample.calls < CALLS_AT_ONCE:
             judged = min(judged, check.at_once * 0.99)
@@ -66,7 +66,8 @@ class Track:
         if not self.window.stays_calm(check, judged, evidence):
             self.window.push(check, judged, evidence)
         if usual is not None:
-            self.past.learn(value, usual.resolution, interval_s, is_found=not self.window.is_quiet)
+            adopted_s = usual.adopted_s if not self.window.is_quiet else None
+            self.past.learn(value, usual.resolution, interval_s, adopted_s)
         return not (was_quiet and self.window.is_quiet) or (usual is not None and self.past.has_moved())
 
 

@@ -119,6 +119,11 @@ class Baseline(Wire, frozen=True):
     """Natural logarithm of what is usual, plus the figure's resolution."""
     spread: float = 0.0
     """Mean distance from it."""
+    found_s: float = 0.0
+    """For how long it has been found to be unusual without a break; 0 while it is not."""
+    found_centre: float = 0.0
+    found_spread: float = 0.0
+    """Centre and spread of this time alone."""
 
 
 class KindHealth(Wire, frozen=True):

@@ -294,6 +294,10 @@ class Sample(msgspec.Struct, frozen=True, gc=False):
     """How far from what is usual it must be, beside what its check says."""
 
 
+ADOPTED_S: Final = 4 * 3600.0
+"""Longer than nearly every incident, and a change that stays is none."""
+
+
 class Usual(msgspec.Struct, frozen=True, kw_only=True):
     """How a figure is compared with its own past."""
 
@@ -305,6 +309,8 @@ class Usual(msgspec.Struct, frozen=True, kw_only=True):
     """A value below it is never a finding, however unusual."""
     least_apart: float = 0.0
     """Nor is one that is not as far from what is usual."""
+    adopted_s: float = ADOPTED_S
+    """What has been found for so long is the usual from then on, and its finding ends."""
 
 
 CALLS_AT_ONCE: Final = 30

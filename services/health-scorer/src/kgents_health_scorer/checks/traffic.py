@@ -26,6 +26,8 @@ ERRORS: Final = 3
 REQUESTS: Final = 10
 MISSING_LEAST: Final = 0.25
 """Calls for each request: what is called more rarely is not missed."""
+RELEASED_S: Final = 3600.0
+"""What is called for a request depends on the program more than on its state: a release changes it for good."""
 PAIRED_LEAST: Final = 0.5
 """From this share of calls on the peer's side is known."""
 NEGATIVE_MOST: Final = 0.05
@@ -256,13 +258,13 @@ CHECKS: Final[tuple[Check, ...]] = (
         of_calls=True,
         samples=_edges(_calls_per_request),
         measure="{call}",
-        usual=Usual(resolution=0.05, least_apart=0.5),
+        usual=Usual(resolution=0.05, least_apart=0.5, adopted_s=RELEASED_S),
         thresholds=Thresholds(warn=4.0),
         at_once=8.0,
         unit=SPREAD,
         text="{entity} → {peer}: {value} for each request, usually {usual} ({calls}).",
         why="Retries, a cache that does not hold any more, or a loop over calls (N+1). The peer gets that much more "
-        "work for the same requests.",
+        "work for the same requests. A release that calls more is a reason, too: then it ends after an hour.",
         source=f"{_UNUSUAL}, and half a call more.",
     ),
     SeriesCheck(
@@ -275,12 +277,13 @@ CHECKS: Final[tuple[Check, ...]] = (
         samples=_fewer_on_edges,
         uncalled=_uncalled,
         measure="{call}",
-        usual=Usual(resolution=0.05, way="below"),
+        usual=Usual(resolution=0.05, way="below", adopted_s=RELEASED_S),
         thresholds=Thresholds(warn=4.0),
         unit=SPREAD,
         text="{entity} → {peer}: {value} for each request, usually {usual} ({calls}).",
         why="It answers without a part of its work: it fails early, takes a wrong turn, or holds the peer to be "
-        "away. A release that calls less is a reason, too: then it ends ten minutes after the last call.",
+        "away. A release that calls less is a reason, too: then it ends after an hour, and ten minutes after the last "
+        "call if there are none any more.",
         source="Ours: four spreads, so at most a quarter of the usual, and ten calls fewer than usual in a minute.",
     ),
 )
