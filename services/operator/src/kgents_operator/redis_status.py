@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kgents_operator.desired.outcome import CLAIM, STATEFULSET, Desired, Place
+from kgents_operator.desired.outcome import STATEFULSET, Desired, Place, left
 from kgents_operator.desired.owner import REPLICAS
 from kgents_operator.desired.redis_names import RedisNames
 from kgents_operator.resources.redis import Spec, Status
@@ -92,15 +92,9 @@ def _data(
     """On what is kept, and where."""
     if not spec.persistence.enabled:
         yield Answer("Persistent", "False", "SwitchedOff", "a restart of the server loses every key")
-    left = sorted(
-        name
-        for (kind, name), each in objects.items()
-        if kind == CLAIM
-        and name not in wanted.claims
-        and (each["metadata"].get("labels") or {}).get("app.kubernetes.io/component") == REPLICAS
-    )
-    if left and findings.refusal is None:
-        said = f"no replica uses {', '.join(left)} now; try: kubectl delete pvc {' '.join(left)}"
+    unused = left(wanted, objects, REPLICAS)
+    if unused and findings.refusal is None:
+        said = f"no replica uses {', '.join(unused)} now; try: kubectl delete pvc {' '.join(unused)}"
         yield Answer("VolumesLeft", "True", "ScaledIn", said)
     yield from resize(wanted, objects, findings)
     if spec.backup.enabled:

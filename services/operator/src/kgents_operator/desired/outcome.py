@@ -1,9 +1,11 @@
 """What was observed of a resource, and what there should be of it. Pure."""
 
+from collections.abc import Mapping
 from typing import Any, Final, Generic, TypeVar
 
 from msgspec import Struct
 
+from kgents_operator.desired.owner import COMPONENT, IDENTITY
 from kgents_shared.kubernetes.quantity import number
 
 Json = dict[str, Any]
@@ -67,3 +69,36 @@ def growth(objects: dict[Place, Json], claims: dict[str, str], size: str) -> dic
         if asked is not None and asked < wanted:
             found[claim] = size
     return found
+
+
+def mismatch(kept: Json, holds: str, wanted: str) -> Refusal | None:
+    """Why a server that asks for `wanted` is not started on data that was kept: they are others, or are on more.
+
+    Args:
+        kept: a claim, or a Cluster of CloudNativePG.
+        holds: what should be on it.
+        wanted: the size that is asked for.
+    """
+    where = f"{kept['kind']} {kept['metadata']['name']}"
+    found = (kept["metadata"].get("annotations") or {}).get(IDENTITY, "")
+    if found != holds:
+        message = (
+            f"expected {where} to hold {holds}, found {found or 'no such annotation'}: nothing is started on it; "
+            "ask for what it holds, or use another name"
+        )
+        return Refusal("VolumeMismatch", message)
+    asked = claimed(kept) or kept["spec"].get("storage", {}).get("size")
+    if (number(str(asked)) or 0) > (number(wanted) or 0):
+        return Refusal("StorageShrinks", f"expected at least the {asked} of {where}, found {wanted}")
+    return None
+
+
+def left(wanted: Desired[Any], objects: Mapping[Place, Json], component: str) -> list[str]:
+    """The claims of a component that no server starts on now."""
+    return sorted(
+        name
+        for (kind, name), each in objects.items()
+        if kind == CLAIM
+        and name not in wanted.claims
+        and (each["metadata"].get("labels") or {}).get(COMPONENT) == component
+    )

@@ -16,6 +16,7 @@ RESTART: Final = "kgents.io/rotate-credentials"
 """An annotation of the resource: another value starts its pods again, with the Secrets as they are then."""
 MARK: Final = "kgents.io/database"
 """The label by which collector-db finds a database."""
+COMPONENT: Final = "app.kubernetes.io/component"
 DATABASE: Final = "database"
 """The component that takes writes."""
 REPLICAS: Final = "replicas"
@@ -45,14 +46,14 @@ class Owner(Struct, frozen=True):
         return {
             "app.kubernetes.io/name": program if component in SERVERS else component,
             "app.kubernetes.io/instance": self.name,
-            "app.kubernetes.io/component": component,
+            COMPONENT: component,
             "app.kubernetes.io/managed-by": MANAGER,
             self.label: self.name,
         }
 
     def selector(self, component: str) -> dict[str, str]:
         """What finds the pods of a component."""
-        return {self.label: self.name, "app.kubernetes.io/component": component}
+        return {self.label: self.name, COMPONENT: component}
 
     def retained(self, api_version: str, kind: str, name: str, component: str) -> Json:
         """An object that outlives the resource, without what it holds."""

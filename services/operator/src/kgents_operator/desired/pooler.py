@@ -8,6 +8,7 @@ from kgents_operator.desired.network import allowed, everywhere, policy, port
 from kgents_operator.desired.owner import MARK, RESTART, Owner, digest
 from kgents_operator.desired.pods import POOLER_UID, config, container, mount, pod, secret
 from kgents_operator.desired.server import CLIENT
+from kgents_operator.desired.stateful import apart
 from kgents_operator.images import Images
 from kgents_operator.resources.postgres import POOLER_PORT, Spec
 
@@ -37,13 +38,6 @@ def objects(owner: Owner, names: Names, spec: Spec, images: Images, restart: str
 def _deployment(owner: Owner, names: Names, spec: Spec, images: Images, restart: str) -> Json:
     ini = settings.pgbouncer(spec, names.host)
     annotations = {"kgents.io/config": digest(ini)} | ({RESTART: restart} if restart else {})
-    apart = {
-        "weight": 100,
-        "podAffinityTerm": {
-            "labelSelector": {"matchLabels": owner.selector(POOLER)},
-            "topologyKey": "kubernetes.io/hostname",
-        },
-    }
     template = pod(
         POOLER_UID,
         [_container(images)],
@@ -52,7 +46,7 @@ def _deployment(owner: Owner, names: Names, spec: Spec, images: Images, restart:
             secret("secrets", names.secret("pooler"), "userlist.txt"),
             secret("tls", spec.tls.secret_name or names.secret("tls")),
         ],
-        affinity={"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [apart]}},
+        affinity=apart(owner.selector(POOLER)),
         # For as long as clients need to connect to the other one.
         terminationGracePeriodSeconds=60,
     )

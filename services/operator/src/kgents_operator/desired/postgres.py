@@ -4,20 +4,10 @@ from typing import Any, Final
 
 from kgents_operator.desired import backup, cnpg, pooler, server
 from kgents_operator.desired.names import Names
-from kgents_operator.desired.outcome import (
-    CLAIM,
-    STATEFULSET,
-    Desired,
-    Observed,
-    Refusal,
-    claimed,
-    growth,
-    template_size,
-)
-from kgents_operator.desired.owner import IDENTITY, RESTART, Owner, stamped
+from kgents_operator.desired.outcome import CLAIM, STATEFULSET, Desired, Observed, Refusal, growth, mismatch
+from kgents_operator.desired.owner import RESTART, Owner, stamped
 from kgents_operator.images import Images
 from kgents_operator.resources.postgres import Spec
-from kgents_shared.kubernetes.quantity import number
 
 Json = dict[str, Any]
 CLUSTER: Final = "Cluster"
@@ -76,36 +66,16 @@ def _kept_data(owner: Owner, names: Names, spec: Spec, observed: Observed) -> Re
     """Data of an earlier resource of this name is taken only by one that asks for the same."""
     place = (CLUSTER, owner.name) if names.is_cnpg else (CLAIM, names.claim)
     kept = observed.objects.get(place)
-    if kept is None:
-        return None
-    found = (kept["metadata"].get("annotations") or {}).get(IDENTITY, "")
-    where = f"{place[0]} {place[1]}"
-    if found != server.identity(spec):
-        message = (
-            f"expected {where} to hold {server.identity(spec)} (database/major version), found "
-            f"{found or 'no such annotation'}: nothing is started on it; ask for what it holds, or use another name"
-        )
-        return Refusal("VolumeMismatch", message)
-    size = _size(kept)
-    if size is not None and size > (number(str(spec.storage.size)) or 0):
-        asked = claimed(kept) or kept["spec"]["storage"]["size"]
-        return Refusal("StorageShrinks", f"expected at least the {asked} of {where}, found {spec.storage.size}")
-    return None
-
-
-def _size(kept: Json) -> float | None:
-    if kept["kind"] == CLUSTER:
-        return number(str(kept.get("spec", {}).get("storage", {}).get("size", "")))
-    return number(claimed(kept) or "")
+    return None if kept is None else mismatch(kept, server.identity(spec), str(spec.storage.size))
 
 
 def _of_ours(owner: Owner, names: Names, spec: Spec, images: Images, observed: Observed, restart: str) -> list[Json]:
-    size = template_size(observed.objects.get((STATEFULSET, owner.name))) or spec.storage.size
+    current = observed.objects.get((STATEFULSET, owner.name))
     found = [
         server.configuration(owner, names, spec),
         server.service(owner, names),
         server.network(owner, spec),
-        server.statefulset(owner, names, spec, images, restart, size),
+        server.statefulset(owner, names, spec, images, restart, current),
     ]
     return found + (pooler.objects(owner, names, spec, images, restart) if spec.pooler.enabled else [])
 

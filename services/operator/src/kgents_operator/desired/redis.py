@@ -3,12 +3,11 @@
 from typing import Any
 
 from kgents_operator.desired import redis_backup, redis_server
-from kgents_operator.desired.outcome import CLAIM, STATEFULSET, Desired, Observed, Place, Refusal, claimed, growth
-from kgents_operator.desired.owner import IDENTITY, REPLICAS, RESTART, Owner, stamped
+from kgents_operator.desired.outcome import CLAIM, STATEFULSET, Desired, Observed, Place, Refusal, growth, mismatch
+from kgents_operator.desired.owner import REPLICAS, RESTART, Owner, stamped
 from kgents_operator.desired.redis_names import RedisNames
 from kgents_operator.images import Images
 from kgents_operator.resources.redis import REPLICAS_MAX, Spec
-from kgents_shared.kubernetes.quantity import number
 
 Json = dict[str, Any]
 
@@ -68,21 +67,9 @@ def _refusal(names: RedisNames, spec: Spec, objects: dict[Place, Json]) -> Refus
             "nothing is started, since an empty primary empties its replicas; restore the volume, or delete the others"
         )
         return Refusal("PrimaryVolumeMissing", message)
+    size = str(spec.persistence.storage_size)
     for claim in (names.claim, *copies):
-        if (kept := objects.get((CLAIM, claim))) is not None and (found := _mismatch(claim, kept, spec)) is not None:
+        kept = objects.get((CLAIM, claim))
+        if kept is not None and (found := mismatch(kept, redis_server.IDENTIFIED, size)) is not None:
             return found
-    return None
-
-
-def _mismatch(claim: str, kept: Json, spec: Spec) -> Refusal | None:
-    holds = (kept["metadata"].get("annotations") or {}).get(IDENTITY, "")
-    if holds != redis_server.IDENTIFIED:
-        message = (
-            f"expected {CLAIM} {claim} to hold {redis_server.IDENTIFIED}, found {holds or 'no such annotation'}: "
-            "nothing is started on it; use another name"
-        )
-        return Refusal("VolumeMismatch", message)
-    size, wanted = number(claimed(kept) or ""), str(spec.persistence.storage_size)
-    if size is not None and size > (number(wanted) or 0):
-        return Refusal("StorageShrinks", f"expected at least the {claimed(kept)} of {CLAIM} {claim}, found {wanted}")
     return None

@@ -5,7 +5,8 @@ from typing import Annotated, ClassVar, Final, Literal
 from msgspec import Meta, Struct
 
 from kgents_operator.resources.backup import Backup
-from kgents_operator.resources.part import Conditions, Label, Part, Quantity, Rule
+from kgents_operator.resources.part import Conditions, Part, Quantity, Rule
+from kgents_operator.resources.server import Amounts, Bounded, DeletionPolicy, StorageClass, Tls, measured, stored
 
 PORT: Final = 5432
 POOLER_PORT: Final = 6432
@@ -14,50 +15,28 @@ POOLER_PORT: Final = 6432
 class Storage(Part, frozen=True):
     """The volume of the data."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            "has(self.storageClassName) == has(oldSelf.storageClassName) && "
-            "(!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)",
-            "the storage class cannot change: make another PostgresCluster and restore a dump into it",
-        ),
-        Rule(
-            "!has(self.size) || !has(oldSelf.size) || "
-            "quantity(string(self.size)).compareTo(quantity(string(oldSelf.size))) >= 0",
-            "storage can only grow: no volume shrinks",
-        ),
-    )
+    rules: ClassVar[tuple[Rule, ...]] = stored("size", "PostgresCluster")
 
     size: Annotated[Quantity, Meta(description="Of the volume; it can only grow.")] = "1Gi"
-    storage_class_name: (
-        Annotated[Label, Meta(description="The StorageClass; absent: the cluster's default. It cannot change.")] | None
-    ) = None
+    storage_class_name: StorageClass | None = None
 
 
-class Limits(Part, frozen=True):
+class Limits(Amounts, frozen=True):
     """What the server may use at most."""
 
     cpu: Quantity = "500m"
     memory: Annotated[Quantity, Meta(description="shared_buffers is a quarter of it.")] = "512Mi"
 
 
-class Requests(Part, frozen=True):
+class Requests(Amounts, frozen=True):
     """What is reserved for the server."""
 
     cpu: Quantity = "100m"
     memory: Quantity = "256Mi"
 
 
-class Resources(Part, frozen=True):
+class Resources(Bounded, frozen=True):
     """Processor and memory of the server."""
-
-    rules: ClassVar[tuple[Rule, ...]] = tuple(
-        Rule(
-            f"!has(self.requests) || !has(self.limits) || !has(self.requests.{each}) || !has(self.limits.{each}) || "
-            f"quantity(string(self.requests.{each})).compareTo(quantity(string(self.limits.{each}))) <= 0",
-            f"the request of {each} is above its limit",
-        )
-        for each in ("cpu", "memory")
-    )
 
     limits: Limits = Limits()
     requests: Requests = Requests()
@@ -80,24 +59,10 @@ class Pooler(Part, frozen=True):
 class Metrics(Part, frozen=True):
     """An exporter for Prometheus beside the server. collector-db needs none: it finds the server by its label."""
 
+    rules: ClassVar[tuple[Rule, ...]] = measured(PORT)
+
     enabled: bool = True
     port: Annotated[int, Meta(ge=1024, le=65535)] = 9187
-
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(f"!has(self.port) || self.port != {PORT}", "the port of the metrics is that of the server"),
-    )
-
-
-class Tls(Part, frozen=True):
-    """The certificate of server and pooler. Connections without TLS are refused in any case."""
-
-    secret_name: (
-        Annotated[
-            Label,
-            Meta(description="A Secret with tls.crt, tls.key and ca.crt, as cert-manager makes them; absent: our own."),
-        ]
-        | None
-    ) = None
 
 
 class Spec(Part, frozen=True):
@@ -136,10 +101,7 @@ class Spec(Part, frozen=True):
     backup: Backup = Backup()
     metrics: Metrics = Metrics()
     tls: Tls = Tls()
-    deletion_policy: Annotated[
-        Literal["Retain", "Delete"],
-        Meta(description="What becomes of the volume when this resource is deleted. Secrets stay in any case."),
-    ] = "Retain"
+    deletion_policy: DeletionPolicy = "Retain"
 
 
 class Connections(Part, frozen=True):

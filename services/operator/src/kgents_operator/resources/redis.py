@@ -5,7 +5,8 @@ from typing import Annotated, ClassVar, Final, Literal
 from msgspec import Meta, Struct
 
 from kgents_operator.resources.backup import Backup
-from kgents_operator.resources.part import Conditions, Label, Part, Quantity, Rule
+from kgents_operator.resources.part import Conditions, Part, Quantity, Rule
+from kgents_operator.resources.server import Amounts, Bounded, DeletionPolicy, StorageClass, Tls, measured, stored
 
 PORT: Final = 6379
 REPLICAS_MAX: Final = 3
@@ -13,7 +14,7 @@ REPLICAS_MAX: Final = 3
 _MEMORY: Final = "self.maxMemory.replace('kb', 'Ki').replace('mb', 'Mi').replace('gb', 'Gi')"
 
 
-class Limits(Part, frozen=True):
+class Limits(Amounts, frozen=True):
     """What a server may use at most."""
 
     cpu: Quantity = "200m"
@@ -22,24 +23,15 @@ class Limits(Part, frozen=True):
     )
 
 
-class Requests(Part, frozen=True):
+class Requests(Amounts, frozen=True):
     """What is reserved for a server."""
 
     cpu: Quantity = "50m"
     memory: Quantity = "128Mi"
 
 
-class Resources(Part, frozen=True):
+class Resources(Bounded, frozen=True):
     """Processor and memory of each server."""
-
-    rules: ClassVar[tuple[Rule, ...]] = tuple(
-        Rule(
-            f"!has(self.requests) || !has(self.limits) || !has(self.requests.{each}) || !has(self.limits.{each}) || "
-            f"quantity(string(self.requests.{each})).compareTo(quantity(string(self.limits.{each}))) <= 0",
-            f"the request of {each} is above its limit",
-        )
-        for each in ("cpu", "memory")
-    )
 
     limits: Limits = Limits()
     requests: Requests = Requests()
@@ -53,23 +45,12 @@ class Persistence(Part, frozen=True):
             "!has(self.enabled) || !has(oldSelf.enabled) || self.enabled == oldSelf.enabled",
             "persistence cannot be switched: make another RedisCluster",
         ),
-        Rule(
-            "has(self.storageClassName) == has(oldSelf.storageClassName) && "
-            "(!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)",
-            "the storage class cannot change: make another RedisCluster and restore a copy into it",
-        ),
-        Rule(
-            "!has(self.storageSize) || !has(oldSelf.storageSize) || "
-            "quantity(string(self.storageSize)).compareTo(quantity(string(oldSelf.storageSize))) >= 0",
-            "storage can only grow: no volume shrinks",
-        ),
+        *stored("storageSize", "RedisCluster"),
     )
 
     enabled: Annotated[bool, Meta(description="Without it a restart loses every key. It cannot change.")] = True
     storage_size: Annotated[Quantity, Meta(description="Of each volume; it can only grow.")] = "1Gi"
-    storage_class_name: (
-        Annotated[Label, Meta(description="The StorageClass; absent: the cluster's default. It cannot change.")] | None
-    ) = None
+    storage_class_name: StorageClass | None = None
 
 
 class Pubsub(Part, frozen=True):
@@ -81,24 +62,10 @@ class Pubsub(Part, frozen=True):
 class Metrics(Part, frozen=True):
     """An exporter for Prometheus beside each server. collector-db needs none: it finds servers by their label."""
 
+    rules: ClassVar[tuple[Rule, ...]] = measured(PORT)
+
     enabled: bool = True
     port: Annotated[int, Meta(ge=1024, le=65535)] = 9121
-
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(f"!has(self.port) || self.port != {PORT}", "the port of the metrics is that of the server"),
-    )
-
-
-class Tls(Part, frozen=True):
-    """The certificate of the servers. Connections without TLS are refused in any case."""
-
-    secret_name: (
-        Annotated[
-            Label,
-            Meta(description="A Secret with tls.crt, tls.key and ca.crt, as cert-manager makes them; absent: our own."),
-        ]
-        | None
-    ) = None
 
 
 class Spec(Part, frozen=True):
@@ -157,10 +124,7 @@ class Spec(Part, frozen=True):
     backup: Backup = Backup()
     metrics: Metrics = Metrics()
     tls: Tls = Tls()
-    deletion_policy: Annotated[
-        Literal["Retain", "Delete"],
-        Meta(description="What becomes of the volumes when this resource is deleted. Secrets stay in any case."),
-    ] = "Retain"
+    deletion_policy: DeletionPolicy = "Retain"
 
 
 class Status(Part, frozen=True):
