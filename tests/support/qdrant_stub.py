@@ -12,6 +12,7 @@ import functools
 import json
 import os
 import socket
+import ssl
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -51,11 +52,14 @@ _CONFIG: dict[str, Any] = {
 class QdrantStub:
     """`async with QdrantStub() as stub`. Its fields are its answers; change them for a fault."""
 
-    def __init__(self, version: str = "1.19", *, api_key: str = "", prefix: str = "") -> None:
+    def __init__(
+        self, version: str = "1.19", *, api_key: str = "", prefix: str = "", tls: ssl.SSLContext | None = None
+    ) -> None:
         self.version = version
         self.minor = int(version.split(".")[1])
         self.api_key = api_key
         self.prefix = prefix
+        self.tls = tls
         self.collections: dict[str, dict[str, Any]] = {}
         self.cluster: dict[str, Any] = {"status": "disabled"}
         self.replicas: dict[str, list[tuple[int, int, str]]] = {}
@@ -69,6 +73,10 @@ class QdrantStub:
         """Collection → its points, of which it counts as many."""
         self.indexes: dict[str, dict[str, str]] = {}
         """Collection → field of the payload → type of its index."""
+        self.asked: dict[str, Any] = {}
+        """Collection → the request that made it."""
+        self.snapshots: dict[str, bytes] = {}
+        """Path of each that was made and not deleted → what is in it."""
         self.raw: dict[str, bytes] = {}
         """Path → a body that is not validated."""
         self.seen: list[str] = []
@@ -84,7 +92,7 @@ class QdrantStub:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'http' if self.tls is None else 'https'}://127.0.0.1:{self.port}"
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -99,6 +107,7 @@ class QdrantStub:
         self._starts += 1
         self._requests = {}
         app = web.Application(middlewares=[self._gate])
+        app.router.add_route("*", "/collections/{name}/snapshots{which:.*}", self._snapshot)
         app.router.add_get("/{path:.*}", self._get)
         app.router.add_route("*", "/{path:.*}", self._change)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
@@ -106,7 +115,7 @@ class QdrantStub:
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", self.port))
-        await web.SockSite(self._runner, listener).start()
+        await web.SockSite(self._runner, listener, ssl_context=self.tls).start()
 
     async def stop(self) -> None:
         self._flowing.set()
@@ -179,6 +188,19 @@ class QdrantStub:
             return self._answer(path, self._telemetry(int(request.query.get("details_level", "0"))))
         return self._described(path)
 
+    async def _snapshot(self, request: web.Request) -> web.Response:
+        """Made, fetched or deleted."""
+        path, name = request.path, request.match_info["name"]
+        if request.method == "POST":
+            made = f"{name}-{len(self.seen)}.snapshot"
+            self.snapshots[f"{path}/{made}"] = f"all points of {name}".encode()
+            return self._result({"name": made, "creation_time": "2026-01-01T00:00:00", "size": 1})
+        if path not in self.snapshots:
+            return self._error(404, "Not found")
+        if request.method == "DELETE":
+            return self._result(self.snapshots.pop(path) is not None)
+        return web.Response(body=self.snapshots[path])
+
     def _described(self, path: str) -> web.Response:
         known: dict[str, tuple[str, Callable[[], dict[str, Any]]]] = {
             "/cluster": ("/cluster", lambda: self.cluster),
@@ -199,6 +221,7 @@ class QdrantStub:
         match request.method, request.path.strip("/").split("/"):
             case "PUT", ["collections", name]:
                 self.add(name)
+                self.asked[name] = body
                 return self._result(True)
             case "DELETE", ["collections", name]:
                 return self._result(self.collections.pop(name, None) is not None)

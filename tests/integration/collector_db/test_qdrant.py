@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -14,6 +15,7 @@ from kgents_shared.bus.config import Secret
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.pulse import DatabasePulse
 from kgents_shared.runtime.clock import SystemClock
+from support.certificates import Certificates
 from support.db_polls import Polled, Polls
 from support.qdrant_stub import FOLDER, VERSIONS, QdrantStub, validators
 
@@ -230,3 +232,22 @@ async def test_key_that_is_no_valid_header_is_reported(key: str, stub: QdrantStu
     assert polled.phase == ("degraded", "wrong credentials")
     assert "an HTTP header cannot contain" in polled.sample.unreachable.text
     assert key not in polled.sample.unreachable.text
+
+
+async def test_a_server_over_tls_is_read_by_who_trusts_it_or_asks_for_no_proof(tmp_path: Path) -> None:
+    certificates = Certificates(tmp_path)
+    read: list[str] = []
+    async with QdrantStub(tls=certificates.server_context()) as stub:
+        elsewhere = stub.url.replace("127.0.0.1", "localhost")
+        for url, settings in (
+            (stub.url, {"tls_ca_file": str(certificates.ca)}),
+            (stub.url, {}),
+            (elsewhere, {"tls_ca_file": str(certificates.ca)}),
+            (elsewhere, {"tls": "require"}),
+        ):
+            async with polls_of(url, **settings) as polls:
+                polled = await polls.poll()
+                pulse = next(each for each in polled.facts.pulses if each.ref.kind == "database")
+                assert isinstance(pulse, DatabasePulse)
+                read.append(pulse.cause or pulse.phase)
+    assert read == ["healthy", "tls", "tls", "healthy"]

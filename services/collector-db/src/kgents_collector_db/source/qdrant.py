@@ -22,6 +22,7 @@ from kgents_collector_db.source import Tier, qdrant_answer, qdrant_failure
 from kgents_collector_db.source.names import resolved_within
 from kgents_collector_db.source.qdrant_failure import FAILURES, StatusError
 from kgents_collector_db.source.qdrant_key import ApiKey, revealed
+from kgents_collector_db.source.qdrant_tls import trusted
 from kgents_collector_db.targets.qdrant import QdrantTarget
 from kgents_shared.bus.deadline import Deadline
 from kgents_shared.contract.address import of_url
@@ -48,6 +49,7 @@ class QdrantSource:
             "auth": self._key,
             "limits": httpx.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=CONNECTIONS_MAX),
             "trust_env": False,  # ignore proxies of the environment
+            "verify": trusted(target),
         }
         self._http = httpx.AsyncClient(base_url=target.url, timeout=LIBRARY_S, **options)
         # Without `check_compatibility=False` the client starts a thread that sends requests.
@@ -92,7 +94,7 @@ class QdrantSource:
     async def _reach(self) -> None:
         """Resolve the host name, and try to connect, before the client does: its deadlines blame whatever they meet."""
         url = self._target.url
-        host, port = of_url(url, 443 if url.lower().startswith("https:") else 80)
+        host, port = of_url(url, 443 if self._target.is_https else 80)
         try:
             await resolved_within(host, self._target.connect_timeout_s)
             async with Deadline(self._target.connect_timeout_s):

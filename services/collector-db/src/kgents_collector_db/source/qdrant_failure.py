@@ -83,7 +83,7 @@ def _unanswered(error: BaseException, target: QdrantTarget) -> Unreachable:
 def _of_tls(error: ssl.SSLError, target: QdrantTarget) -> Unreachable:
     found = (error.reason or type(error).__name__).lower().replace("_", " ")
     if "certificate required" in found:
-        found = "that it requires a certificate of its clients, which the collector has none of"
+        found = "that it requires a certificate of its clients; set tls_cert_file and tls_key_file"
     text = f"expected TLS at {target.address} as `url` says, found {found}; try: curl -v {target.url}/readyz"
     return Unreachable("degraded", "tls", text)
 

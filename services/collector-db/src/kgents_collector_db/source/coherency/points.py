@@ -14,6 +14,7 @@ from kgents_collector_db.mapping.facts import Unreachable
 from kgents_collector_db.source import qdrant_failure
 from kgents_collector_db.source.qdrant_failure import FAILURES
 from kgents_collector_db.source.qdrant_key import ApiKey, revealed
+from kgents_collector_db.source.qdrant_tls import trusted
 from kgents_collector_db.targets.coherency import CoherencyTarget
 from kgents_collector_db.targets.qdrant import QdrantTarget
 from kgents_shared.bus.deadline import Deadline
@@ -69,6 +70,7 @@ class Points:
             auth=self._key,
             limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
             trust_env=False,
+            verify=trusted(server),
         )
 
     async def aclose(self) -> None:
