@@ -10,18 +10,23 @@ from hypothesis import strategies as st
 from kgents_operator.desired.outcome import Desired, Observed, Place
 from kgents_operator.desired.owner import Owner
 from kgents_operator.desired.postgres import desired
+from kgents_operator.desired.qdrant import desired as qdrant_desired
 from kgents_operator.desired.redis import desired as redis_desired
 from kgents_operator.images import Images
 from kgents_operator.live import Live
 from kgents_operator.plan import Apply, Grow, Remove, plan
 from kgents_operator.resources.postgres import PostgresCluster
+from kgents_operator.resources.qdrant import QdrantCluster
 from kgents_operator.resources.redis import RedisCluster
 from support.operated import postgres
+from support.operated_qdrant import qdrant
 from support.operated_redis import redis
 
 OWNER = Owner("orders", "shop", "u-1", "kgents.io/v1alpha1", "PostgresCluster")
 CACHE = Owner("cache", "shop", "u-2", "kgents.io/v1alpha1", "RedisCluster")
+VECTORS = Owner("vectors", "shop", "u-3", "kgents.io/v1alpha1", "QdrantCluster")
 DATA = {"StatefulSet", "PersistentVolumeClaim", "Cluster", "Secret"}
+UNITS = {"1Gi": 1.0, "1536Mi": 1.5, "2Gi": 2.0}
 Json = dict[str, Any]
 
 specs = st.fixed_dictionaries(
@@ -43,6 +48,18 @@ redis_specs = st.fixed_dictionaries(
         "replicas": st.integers(1, 3),
         "persistence": st.fixed_dictionaries({"storageSize": st.sampled_from(["1Gi", "2Gi", "1536Mi"])}),
         "metrics": st.fixed_dictionaries({"enabled": st.booleans()}),
+        "deletionPolicy": st.sampled_from(["Retain", "Delete"]),
+        "backup": st.just({"enabled": True, "schedule": "@daily", "destination": {"claimName": "nas"}}),
+    },
+)
+
+
+qdrant_specs = st.fixed_dictionaries(
+    {},
+    optional={
+        "replicas": st.integers(1, 4),
+        "storage": st.fixed_dictionaries({"size": st.sampled_from(["1Gi", "2Gi", "1536Mi"])}),
+        "collections": st.just([{"name": "articles", "dimensions": 384}]),
         "deletionPolicy": st.sampled_from(["Retain", "Delete"]),
         "backup": st.just({"enabled": True, "schedule": "@daily", "destination": {"claimName": "nas"}}),
     },
@@ -72,6 +89,12 @@ class Cluster:
         objects = {place: each.content for place, each in self.found.items()}
         asked = msgspec.convert(redis(**spec), RedisCluster).spec
         return self.carried_out(CACHE, redis_desired(CACHE, asked, {}, Observed(objects), Images()))
+
+    def qdrant_step(self, spec: Json) -> list[Any]:
+        """One run for a QdrantCluster, whose first peer answers once it is made."""
+        objects = {place: each.content for place, each in self.found.items()}
+        asked = msgspec.convert(qdrant(**spec), QdrantCluster).spec
+        return self.carried_out(VECTORS, qdrant_desired(VECTORS, asked, {}, Observed(objects), Images()))
 
     def carried_out(self, owner: Owner, wanted: Desired[Any]) -> list[Any]:
         steps = plan(owner, wanted, self.found, self.applied)
@@ -132,6 +155,26 @@ def test_a_plan_for_redis_ends_too_and_the_primary_stays_one(runs: list[Json]) -
         assert cluster.found["StatefulSet", "cache"].content["spec"]["replicas"] == 1
 
 
+@given(st.lists(qdrant_specs, min_size=1, max_size=5))
+def test_a_plan_for_qdrant_ends_too_and_peers_never_become_fewer(runs: list[Json]) -> None:
+    cluster, peers = Cluster(), 0
+    for spec in runs:
+        data, sizes = {place for place in cluster.found if place[0] in DATA}, _sizes(cluster)
+        for _ in range(4):  # the first peer, the others, what is told of their volumes, and volumes that grow
+            steps = cluster.qdrant_step(spec)
+            assert not [each for each in steps if isinstance(each, Remove) and each.place[0] in DATA]
+        assert cluster.qdrant_step(spec) == []
+        assert data <= set(cluster.found)
+        assert all(_sizes(cluster)[name] >= size for name, size in sizes.items()), "no volume shrinks"
+        before, peers = peers, cluster.found["StatefulSet", "vectors"].content["spec"]["replicas"]
+        assert peers == max(before, spec.get("replicas", 1)) or spec_is_smaller(spec, sizes)
+
+
+def spec_is_smaller(spec: Json, sizes: dict[str, float]) -> bool:
+    """Whether it is refused since volumes would shrink."""
+    return any(size > UNITS[spec.get("storage", {}).get("size", "1Gi")] for size in sizes.values())
+
+
 @given(specs, st.sampled_from(["Service", "ConfigMap", "StatefulSet", "NetworkPolicy"]))
 def test_what_somebody_took_or_deleted_is_applied_again(spec: Json, kind: str) -> None:
     cluster = Cluster()
@@ -160,9 +203,8 @@ def test_a_start_applies_everything_once(spec: Json) -> None:
 
 
 def _sizes(cluster: Cluster) -> dict[str, float]:
-    units = {"1Gi": 1.0, "1536Mi": 1.5, "2Gi": 2.0}
     return {
-        place[1]: units[each.content["spec"]["resources"]["requests"]["storage"]]
+        place[1]: UNITS[each.content["spec"]["resources"]["requests"]["storage"]]
         for place, each in cluster.found.items()
         if place[0] == "PersistentVolumeClaim"
     }

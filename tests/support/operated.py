@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kgents_operator.config import Config
+from kgents_operator.desired.cnpg import API_VERSION
 from kgents_operator.desired.owner import DESIRED
 from kgents_operator.operate import Operator
 from kgents_operator.resources.definitions import DEFINITIONS
@@ -17,14 +18,13 @@ from kgents_operator.status import Figures
 from kgents_shared.kubernetes.client import ApiClient
 from kgents_shared.kubernetes.sink import Key
 from kgents_shared.runtime.clock import Clock, SystemClock
-from support.kube_api import KubeApi
+from support.kube_api import KubeApi, Resource
 from support.kubernetes import Kubernetes
 from support.real_cluster import RealCluster
 
 Json = dict[str, Any]
 
 NAMESPACE = "shop"
-PATH = f"/apis/kgents.io/v1alpha1/namespaces/{NAMESPACE}/postgresclusters"
 CHILDREN = (
     "statefulsets.apps", "deployments.apps", "services", "configmaps", "networkpolicies.networking.k8s.io",
     "poddisruptionbudgets.policy", "cronjobs.batch", "secrets", "persistentvolumeclaims",
@@ -161,7 +161,12 @@ class Kubelets:
 
 
 class Site:
-    """A cluster with our operator's resources, as a person and the tests see it."""
+    """A cluster with our operator's resources, as a person and the tests see it: one kind of them."""
+
+    plural = "postgresclusters"
+    default = "orders"
+    written = staticmethod(postgres)
+    """A resource as a person writes it."""
 
     def __init__(self, api: KubeApi | RealCluster, client: Kubernetes) -> None:
         self.api = api
@@ -169,32 +174,39 @@ class Site:
         self.controllers = Controllers(api) if isinstance(api, KubeApi) else Kubelets(api)
 
     @property
+    def path(self) -> str:
+        return f"/apis/kgents.io/v1alpha1/namespaces/{NAMESPACE}/{self.plural}"
+
+    @property
     def stand_in(self) -> KubeApi:
         """For what only it can be asked."""
         assert isinstance(self.api, KubeApi)
         return self.api
 
-    async def create(self, name: str = "orders", **spec: Any) -> Json:
-        return await self.client.do("POST", PATH, postgres(name, **spec))
+    async def create(self, name: str = "", **spec: Any) -> Json:
+        return await self.client.do("POST", self.path, self.written(name or self.default, **spec))
 
-    async def change(self, patch: Json, name: str = "orders") -> Json:
-        return await self.client.do("PATCH", f"{PATH}/{name}", patch)
+    async def change(self, patch: Json, name: str = "") -> Json:
+        return await self.client.do("PATCH", f"{self.path}/{name or self.default}", patch)
 
-    def resource(self, name: str = "orders") -> Json:
-        return self.api.get("postgresclusters.kgents.io", NAMESPACE, name)
+    async def delete(self, name: str = "") -> None:
+        await self.client.do("DELETE", f"{self.path}/{name or self.default}")
 
-    def status(self, name: str = "orders") -> Json:
+    def resource(self, name: str = "") -> Json:
+        return self.api.get(f"{self.plural}.kgents.io", NAMESPACE, name or self.default)
+
+    def status(self, name: str = "") -> Json:
         found: Json = self.resource(name).get("status") or {}
         return found
 
-    def condition(self, type_: str, name: str = "orders") -> tuple[str, str]:
+    def condition(self, type_: str, name: str = "") -> tuple[str, str]:
         """Status and reason; empty texts: there is none."""
         for each in self.status(name).get("conditions", ()):
             if each["type"] == type_:
                 return each["status"], each["reason"]
         return "", ""
 
-    def message(self, type_: str, name: str = "orders") -> str:
+    def message(self, type_: str, name: str = "") -> str:
         found = [each["message"] for each in self.status(name).get("conditions", ()) if each["type"] == type_]
         return str(found[0]) if found else ""
 
@@ -211,7 +223,7 @@ class Site:
         self.controllers.act()
         return self.names(resource)
 
-    def is_ready(self, name: str = "orders") -> bool:
+    def is_ready(self, name: str = "") -> bool:
         """Whether it is, once whoever else is in the cluster has acted."""
         self.controllers.act()
         status = self.status(name)
@@ -231,3 +243,10 @@ class Site:
                 data = sorted(each["data"]) if resource == "secrets" else each.get("data")
                 found[f"{resource} {metadata['name']}"] = {"metadata": kept, "spec": each.get("spec"), "data": data}
         return found
+
+
+def serve_cloudnativepg(site: Site) -> None:
+    """As if its operator were installed, which nobody plays here."""
+    group, version = API_VERSION.split("/")
+    for plural, kind in (("clusters", "Cluster"), ("poolers", "Pooler")):
+        site.api.register(Resource(group, version, plural, kind, has_status=True, has_generation=True, is_custom=True))

@@ -9,9 +9,10 @@ from kgents_operator.resources.definitions import DEFINITIONS
 from support.kube_api import KubeApi
 from support.kubernetes import Answer, Json, Kubernetes
 from support.kubernetes_site import Site
-from support.operated import PATH, postgres, served
+from support.operated import NAMESPACE, postgres, served
 
 TYPE = {"Content-Type": "application/apply-patch+yaml"}
+PATH = f"/apis/kgents.io/v1alpha1/namespaces/{NAMESPACE}/postgresclusters"
 
 
 def configmap(name: str, **data: str) -> Json:

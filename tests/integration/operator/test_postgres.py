@@ -1,7 +1,6 @@
 """A PostgresCluster from its creation to its end, as the API server has it."""
 
 import asyncio
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +9,12 @@ from structlog.testing import capture_logs
 
 from kgents_operator import operate, reconcile
 from kgents_operator.config import Config
-from kgents_operator.desired.cnpg import API_VERSION
-from kgents_operator.rights import roles
 from kgents_shared.kubernetes import retry
-from support.kube_api import Resource
-from support.operated import CHILDREN, NAMESPACE, PATH, Site, operating, postgres
-from support.operated_redis import redis
+from support.operated import CHILDREN, NAMESPACE, Site, operating, serve_cloudnativepg
 from support.waiting import eventually, stays
 
 pytestmark = pytest.mark.timeout(120)
 BACKUP: dict[str, Any] = {"backup": {"enabled": True, "schedule": "@daily", "destination": {"claimName": "nas"}}}
-ONLY_PATCHED = ("persistentvolumeclaims", "postgresclusters.kgents.io", "redisclusters.kgents.io")
 STAND_IN = pytest.mark.parametrize("api", ["fake"], indirect=True)
 """For what a real cluster cannot be made to do."""
 STATEFULSET = f"/apis/apps/v1/namespaces/{NAMESPACE}/statefulsets/orders"
@@ -148,7 +142,7 @@ async def test_a_deletion_never_waits_for_the_operator_and_keeps_data_unless_ask
     async with operating(kubeconfig):
         await site.create(deletionPolicy=policy)
         await eventually(site.is_ready)
-    await site.client.do("DELETE", f"{PATH}/orders")
+    await site.delete()
     assert site.names("postgresclusters.kgents.io") == [], "no finalizer holds it"
     await eventually(lambda: site.after_controllers("statefulsets.apps") == [])
     await eventually(lambda: site.after_controllers("persistentvolumeclaims") == left)
@@ -160,16 +154,16 @@ async def test_a_volume_of_another_database_is_never_started_on(site: Site, kube
         await site.create()
         await eventually(site.is_ready)
         password = site.api.get("secrets", NAMESPACE, "orders-credentials")["data"]["password"]
-        await site.client.do("DELETE", f"{PATH}/orders")
+        await site.delete()
         await eventually(lambda: site.after_controllers("statefulsets.apps") == [])
         await site.create(database="other")
         await eventually(lambda: site.condition("Accepted") == ("False", "VolumeMismatch"))
         assert site.names("statefulsets.apps") == []
         assert site.status()["phase"] == "Failed"
-        await site.client.do("DELETE", f"{PATH}/orders")
+        await site.delete()
         await site.create(storage={"size": "512Mi"})
         await eventually(lambda: site.condition("Accepted") == ("False", "StorageShrinks"))
-        await site.client.do("DELETE", f"{PATH}/orders")
+        await site.delete()
         await site.create()
         await eventually(site.is_ready)
     assert site.api.get("secrets", NAMESPACE, "orders-credentials")["data"]["password"] == password
@@ -242,12 +236,6 @@ async def test_a_volume_that_is_not_ours_is_never_started_on(site: Site, kubecon
     assert site.names("statefulsets.apps") == []
 
 
-def serve_cloudnativepg(site: Site) -> None:
-    group, version = API_VERSION.split("/")
-    for plural, kind in (("clusters", "Cluster"), ("poolers", "Pooler")):
-        site.api.register(Resource(group, version, plural, kind, has_status=True, has_generation=True, is_custom=True))
-
-
 async def test_more_replicas_are_a_cluster_of_cloudnativepg_or_nothing(site: Site, kubeconfig: Path) -> None:
     async with operating(kubeconfig, config=Config(kubeconfig=str(kubeconfig), sweep_s=5)) as operator:
         await site.create(replicas=3)
@@ -305,64 +293,6 @@ async def test_what_cannot_be_read_is_said_and_is_as_found_afterwards(
     assert site.condition("Ready") == ("True", "Running")
 
 
-def says(site: Site, words: str) -> bool:
-    return words in site.message("Accepted")
-
-
-@STAND_IN
-async def test_the_role_is_enough_and_each_right_that_is_missing_is_named(site: Site, kubeconfig: Path) -> None:
-    for each in roles(Config()):
-        site.stand_in.authorize(each, *([each["metadata"]["namespace"]] if "namespace" in each["metadata"] else []))
-    for forbidden in ("secrets", "statefulsets.apps", "configmaps"):
-        site.stand_in.forbid(forbidden, ["create"])
-    site.stand_in.create(postgres())
-    async with operating(kubeconfig):
-        for resource in ("secrets", "configmaps", "statefulsets.apps"):
-            missing = f'resource "{resource.partition(".")[0]}"'
-            await eventually(partial(says, site, missing))
-            assert site.condition("Accepted") == ("Unknown", "NotApplied")
-            site.stand_in.permit(resource)
-        await eventually(site.is_ready)
-
-
-def rights(role: dict[str, Any]) -> set[tuple[str, str]]:
-    """Resource and verb, of each right. What is read of a status is read of its resource."""
-    return {
-        (f"{resource.partition('/')[0]}{f'.{group}' if group else ''}", verb)
-        for rule in role["rules"]
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-        for verb in rule["verbs"]
-    }
-
-
-@STAND_IN
-async def test_the_role_has_no_right_that_a_whole_life_does_not_use(site: Site, kubeconfig: Path) -> None:
-    role = roles(Config())[0]
-    site.stand_in.watch_list = False  # a server without it is asked for lists
-    site.stand_in.authorize(role)
-    serve_cloudnativepg(site)
-    for name, spec in (("orders", BACKUP), ("big", {"replicas": 3})):
-        site.stand_in.create(postgres(name, **spec))
-    paused = redis()
-    paused["metadata"]["annotations"] = {"kgents.io/paused": "true"}
-    site.stand_in.create(paused)
-    async with operating(kubeconfig):
-        await eventually(site.is_ready)
-        await eventually(lambda: site.names("poolers.postgresql.cnpg.io") == ["big-pooler"])
-        site.api.patch("postgresclusters.kgents.io", NAMESPACE, "big", {"spec": {"pooler": {"enabled": False}}})
-        less = {"pooler": {"enabled": False}, "backup": {"enabled": False}, "storage": {"size": "2Gi"}}
-        site.api.patch("postgresclusters.kgents.io", NAMESPACE, "orders", {"spec": less})
-        await eventually(lambda: site.names("poolers.postgresql.cnpg.io") == site.names("cronjobs.batch") == [])
-        await eventually(lambda: site.names("deployments.apps") == site.names("poddisruptionbudgets.policy") == [])
-        await eventually(lambda: len(site.names("networkpolicies.networking.k8s.io")) == 1)
-        await eventually(site.is_ready)
-    used = {(call.resource, call.verb) for call in site.stand_in.calls if call.resource}
-    # An apply of what is absent is a patch that needs the right to create as well.
-    used |= {(resource, "create") for resource, verb in used if verb == "patch" and resource not in ONLY_PATCHED}
-    assert rights(role) - used == set()
-
-
 @STAND_IN
 @pytest.mark.timeout(300)  # fifteen lives, each as long as that of any other test
 async def test_an_operator_that_is_killed_after_any_request_ends_in_the_same(site: Site, kubeconfig: Path) -> None:
@@ -373,7 +303,7 @@ async def test_an_operator_that_is_killed_after_any_request_ends_in_the_same(sit
     count = len([call for call in site.stand_in.calls if call.verb in writes])
     assert count > 15
     for number in range(1, 16):
-        await site.client.do("DELETE", f"{PATH}/orders")
+        await site.delete()
         site.controllers.act()
         for resource in ("persistentvolumeclaims", "secrets"):
             for name in site.names(resource):

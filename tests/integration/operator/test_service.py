@@ -12,10 +12,11 @@ import pytest
 from kgents_shared.bus.client import Bus
 from kgents_shared.contract.codec import encode
 from kgents_shared.contract.entity import Ref
-from kgents_shared.contract.pulse import DatabasePulse, Memory, Pool
+from kgents_shared.contract.pulse import Collections, DatabasePulse, Memory, Pool
 from support.fixtures import bus, server
 from support.nats_server import NatsServer
 from support.operated import NAMESPACE, Site
+from support.operated_qdrant import QdrantSite
 from support.operated_redis import RedisSite
 from support.ports import free_port
 from support.service_process import ServiceProcess
@@ -93,8 +94,16 @@ async def test_figures_are_those_of_the_pulses(
         interval_s=600.0, phase="healthy", pool=Pool(active=7), memory=Memory(used_mb=41.6),
         performance={"hit_rate": 0.934},
     )  # fmt: skip
+    peer = DatabasePulse(
+        ref=Ref("test", "database", "vectors-0", NAMESPACE), source="db", backend="qdrant", timestamp=datetime.now(UTC),
+        interval_s=600.0, phase="healthy", collections=Collections(count=1, vectors=7),
+    )  # fmt: skip
+    articles = DatabasePulse(
+        ref=Ref("test", "collection", "vectors-0/articles", NAMESPACE), source="db", backend="qdrant",
+        timestamp=datetime.now(UTC), interval_s=600.0, phase="healthy", custom={"qdrant_points": 7.0},
+    )  # fmt: skip
     session = await bus.session()
-    for each in (pulse, redis):
+    for each in (pulse, redis, peer, articles):
         await session.request(each.ref.subject("pulse", source="db"), encode(each))
     async with operator(server.url, tmp_path, kubeconfig, free_port()):
         await site.create()
@@ -103,11 +112,15 @@ async def test_figures_are_those_of_the_pulses(
         caches = RedisSite(site.api, site.client)
         await caches.create()
         await caches.create("orders")
+        vectors = QdrantSite(site.api, site.client)
+        await vectors.create(collections=[{"name": "articles", "dimensions": 3}])
+        await eventually(lambda: vectors.condition("CollectionsMade") == ("True", "Made"), 30)
         await eventually(lambda: caches.condition("MetricsAvailable") == ("True", "Measured"), 30)
         await eventually(lambda: caches.condition("Accepted", "orders") == ("False", "NameTaken"), 30)
     measured = caches.status()
     assert [measured[each] for each in ("memoryUsage", "hitRate", "connections")] == ["42Mi", "0.93", 7]
     assert caches.condition("MetricsAvailable", "orders") == ("Unknown", "NoFigures"), "a PostgreSQL has them"
+    assert vectors.status()["collections"] == [{"name": "articles", "vectors": 7}]
     found: dict[str, Any] = site.status()
     assert found["connections"] == {"active": 3, "idle": 5}, "what is not known is absent"
     assert found["measuredAt"] == pulse.timestamp.strftime("%Y-%m-%dT%H:%M:%SZ")

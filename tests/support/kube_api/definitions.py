@@ -3,7 +3,8 @@
 Known from the documentation of structural schemas and of validation rules; wordings as an API server 1.36 printed them:
 `spec.replicas: Invalid value: 4: spec.replicas in body should be less than or equal to 3`. Defaults are applied before
 anything is checked, to an object from the outside inwards, and never below a parent that is absent. A rule with
-`oldSelf` is checked only where both the old and the new object have the field.
+`oldSelf` is checked only where both the old and the new object have the field; an item of a list of type `map` is the
+one of the same keys.
 """
 
 import copy
@@ -18,6 +19,7 @@ _TYPES: Final[dict[str, tuple[type, ...]]] = {
     "object": (dict,), "string": (str,), "integer": (int,), "boolean": (bool,), "array": (list,),
 }  # fmt: skip
 _ABSENT: Final = object()
+_KEYS: Final = "x-kubernetes-list-map-keys"
 
 
 class Definition:
@@ -114,8 +116,12 @@ def _faults_within(schema: Json, value: Any, path: str) -> Iterator[tuple[str, s
             if name in value and _at(path, name) != "metadata":
                 yield from _faults(inner, value[name], _at(path, name))
     if isinstance(value, list):
+        seen = set()
         for index, each in enumerate(value):
             yield from _faults(schema["items"], each, f"{path}[{index}]")
+            if _KEYS in schema and (key := _key(schema, each)) in seen:
+                yield f"{path}[{index}]", f"Duplicate value: {dict(zip(schema[_KEYS], key, strict=True))}"
+            seen.add(_key(schema, each))
 
 
 def _out_of_bounds(schema: Json, value: Any) -> Iterator[str]:
@@ -151,6 +157,15 @@ def _broken(schema: Json, value: Any, old: Any, path: str) -> Iterator[tuple[str
             if name in value and _at(path, name) != "metadata":
                 before = old.get(name, _ABSENT) if isinstance(old, dict) else _ABSENT
                 yield from _broken(inner, value[name], before, _at(path, name))
+    if isinstance(value, list):
+        known = {_key(schema, each): each for each in old} if isinstance(old, list) and _KEYS in schema else {}
+        for index, each in enumerate(value):
+            yield from _broken(schema["items"], each, known.get(_key(schema, each), _ABSENT), f"{path}[{index}]")
+
+
+def _key(schema: Json, item: Any) -> tuple[Any, ...]:
+    """By which an item of a list of type `map` is the same as before."""
+    return tuple(item.get(each) for each in schema.get(_KEYS, ())) if isinstance(item, dict) else ()
 
 
 def _shown(value: Any) -> str:

@@ -10,6 +10,7 @@ from kgents_collector_k8s.mapping.custom import CustomRule, kind
 from kgents_collector_k8s.mapping.fragment import Scope
 from kgents_collector_k8s.objects.custom import CustomObject
 from support.operated import postgres
+from support.operated_qdrant import qdrant
 from support.operated_redis import redis
 
 EXAMPLE = Path(__file__).parents[3] / "deploy/config/kubernetes.yaml"
@@ -50,4 +51,19 @@ def test_a_rediscluster_is_one_too() -> None:
     assert (entity.ref.kind, entity.status) == ("rediscluster", "running")
     peers = {str(each.peer) for each in entity.connections}
     assert {"cache.shop.svc:6379", "cache-replicas.shop.svc:6379"} <= peers
+    assert any("cert" in peer for peer in peers)
+
+
+def test_a_qdrantcluster_is_one_too() -> None:
+    found = qdrant(tls={"secretName": "cert"})
+    found["metadata"] |= {"uid": "u-1", "creationTimestamp": "2026-01-01T00:00:00Z"}
+    found["status"] = {
+        "phase": "Degraded", "endpoint": "vectors.shop.svc:6333",
+        "conditions": [{"type": "Ready", "status": "False", "reason": "PeersNotReady"}],
+    }  # fmt: skip
+    shown = kind(rule_of("qdrantclusters"))
+    (entity,) = shown.fragment(msgspec.convert(found, CustomObject), Scope("test")).entities
+    assert (entity.ref.kind, entity.status, entity.reason) == ("qdrantcluster", "failed", "PeersNotReady")
+    peers = {str(each.peer) for each in entity.connections}
+    assert "vectors.shop.svc:6333" in peers
     assert any("cert" in peer for peer in peers)

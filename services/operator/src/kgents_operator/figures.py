@@ -16,7 +16,7 @@ from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.errors import BusError
 from kgents_shared.contract.pulse import DatabasePulse, Pulse
 from kgents_shared.contract.vocabulary import kinds
-from kgents_shared.contract.vocabulary.figures import redis
+from kgents_shared.contract.vocabulary.figures import qdrant, redis
 from kgents_shared.kubernetes.sink import Key
 from kgents_shared.runtime.clock import Clock
 from kgents_shared.view.entity import EntityView
@@ -26,7 +26,7 @@ from kgents_shared.view.selection import select
 
 EVERY_S: Final = 30.0
 """Seconds between two readings; a status is written as often at most because of figures."""
-BACKENDS: Final = ("postgres", "redis", "valkey")
+BACKENDS: Final = ("postgres", "redis", "valkey", "qdrant")
 MISSED: Final = 3
 """Intervals after which a pulse is no longer what is so now."""
 
@@ -52,7 +52,7 @@ class Stream:
 
     async def run(self) -> None:
         """Read again and again. Never returns."""
-        chosen = select(cluster=[self._cluster], kind=[kinds.DATABASE])
+        chosen = select(cluster=[self._cluster], kind=[kinds.DATABASE, kinds.COLLECTION])
         while True:
             try:
                 pulses = await last_pulses(self._bus, chosen)
@@ -68,20 +68,39 @@ class Stream:
 def found(pulses: Mapping[Ref, Pulse], views: Mapping[Ref, EntityView], now: datetime) -> dict[Key, Figures]:
     """The figures of each database that has any; a pulse that is too old has none."""
     figures: dict[Key, Figures] = {}
-    for ref, pulse in pulses.items():
-        is_late = (now - pulse.timestamp).total_seconds() > MISSED * pulse.interval_s
-        if not isinstance(pulse, DatabasePulse) or pulse.backend not in BACKENDS or is_late:
+    current = {
+        ref: pulse
+        for ref, pulse in pulses.items()
+        if isinstance(pulse, DatabasePulse) and pulse.backend in BACKENDS
+        if (now - pulse.timestamp).total_seconds() <= MISSED * pulse.interval_s
+    }
+    vectors = _vectors(current)
+    for ref, pulse in current.items():
+        if ref.kind != kinds.DATABASE:
             continue
-        pool, memory = pulse.pool, pulse.memory
+        pool, memory, count = pulse.pool, pulse.memory, pulse.collections.count if pulse.collections else None
         figures[ref.namespace, ref.name] = Figures(
             backend=pulse.backend,
             connections=Connections(active=pool.active, idle=pool.idle, waiting=pool.waiting) if pool else None,
             memory_mb=memory.used_mb if memory else None,
+            collections=None if count is None else vectors.get((ref.namespace, ref.name), {}),
+            collection_count=count,
             hit_rate=pulse.performance.get(redis.HIT_RATE),
-            measured_at=pulse.timestamp.strftime("%Y-%m-%dT%H:%M:%SZ") if pool or memory else None,
+            measured_at=pulse.timestamp.strftime("%Y-%m-%dT%H:%M:%SZ") if pool or memory or count is not None else None,
             critical=_critical(views.get(ref)),
         )
     return figures
+
+
+def _vectors(pulses: Mapping[Ref, DatabasePulse]) -> dict[Key, dict[str, int | None]]:
+    """How many vectors are in each collection, by the server that says so."""
+    found: dict[Key, dict[str, int | None]] = {}
+    for ref, pulse in pulses.items():
+        if ref.kind == kinds.COLLECTION:
+            server, _, name = ref.name.partition("/")
+            points = pulse.custom.get(qdrant.POINTS)
+            found.setdefault((ref.namespace, server), {})[name] = None if points is None else int(points)
+    return found
 
 
 def _critical(view: EntityView | None) -> str:

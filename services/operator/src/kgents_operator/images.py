@@ -31,6 +31,12 @@ class Images(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     redis_exporter: str = "docker.io/oliver006/redis_exporter:v1.74.0"
     """Of the exporter beside each of them."""
 
+    qdrant: str = "docker.io/qdrant/qdrant:v1.15.4-unprivileged"
+    """Of the peers of a QdrantCluster: one of those that do not run as root."""
+
+    curl: str = "docker.io/curlimages/curl:8.16.0"
+    """Of what makes collections and snapshots of a QdrantCluster: curl and a shell."""
+
     def faults(self) -> Iterator[Fault]:
         for name in self.__struct_fields__:
             image = getattr(self, name)

@@ -5,7 +5,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from kgents_operator.desired import cnpg
-from kgents_operator.resources.definitions import GROUP, POSTGRES, REDIS, VERSION
+from kgents_operator.resources.definitions import GROUP, POSTGRES, QDRANT, REDIS, VERSION
 
 Json = dict[str, Any]
 
@@ -45,8 +45,9 @@ class Api(Struct, frozen=True):
 
 POSTGRES_API: Final = Api(POSTGRES.kind, GROUP, VERSION, POSTGRES.plural, WATCHED)
 REDIS_API: Final = Api(REDIS.kind, GROUP, VERSION, REDIS.plural, WATCHED, is_optional=True)
-"""Optional: where only the older definition is installed, PostgresClusters are served."""
-RESOURCES: Final = (POSTGRES_API, REDIS_API)
+QDRANT_API: Final = Api(QDRANT.kind, GROUP, VERSION, QDRANT.plural, WATCHED, is_optional=True)
+"""Optional: where only the older definitions are installed, their resources are served."""
+RESOURCES: Final = (POSTGRES_API, REDIS_API, QDRANT_API)
 CHILDREN: Final = (
     Api("StatefulSet", "apps", "v1", "statefulsets", APPLIED),
     Api("Deployment", "apps", "v1", "deployments", REMOVED),

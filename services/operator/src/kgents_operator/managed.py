@@ -7,16 +7,18 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from kgents_operator import credentials, redis_credentials, redis_status
+from kgents_operator import credentials, qdrant_credentials, qdrant_status, redis_credentials, redis_status
 from kgents_operator import status as postgres_status
-from kgents_operator.desired import cnpg, postgres, redis
+from kgents_operator.desired import cnpg, postgres, qdrant, redis
 from kgents_operator.desired.outcome import Desired, Observed, Place
 from kgents_operator.desired.owner import Owner
 from kgents_operator.images import Images
-from kgents_operator.kinds import BY_KIND, CHILDREN, POSTGRES_API, REDIS_API, Api
+from kgents_operator.kinds import CHILDREN, POSTGRES_API, QDRANT_API, REDIS_API, Api
 from kgents_operator.resources.part import Part
 from kgents_operator.resources.postgres import PostgresCluster
 from kgents_operator.resources.postgres import Spec as PostgresSpec
+from kgents_operator.resources.qdrant import QdrantCluster
+from kgents_operator.resources.qdrant import Spec as QdrantSpec
 from kgents_operator.resources.redis import RedisCluster
 from kgents_operator.resources.redis import Spec as RedisSpec
 from kgents_operator.status import Figures, Findings
@@ -44,6 +46,13 @@ class Managed(Struct, frozen=True):
     """The API that more than one replica need, if one does."""
 
 
+_OF_CNPG: Final = ("Cluster", "Pooler")
+
+
+def _but(*kinds: str) -> tuple[Api, ...]:
+    return tuple(each for each in CHILDREN if each.kind not in kinds)
+
+
 POSTGRES: Final = Managed(
     api=POSTGRES_API,
     children=CHILDREN,
@@ -57,18 +66,22 @@ POSTGRES: Final = Managed(
 )
 REDIS: Final = Managed(
     api=REDIS_API,
-    children=tuple(
-        BY_KIND[each]
-        for each in (
-            "StatefulSet", "Service", "ConfigMap", "NetworkPolicy", "PodDisruptionBudget", "CronJob",
-            "PersistentVolumeClaim",
-        )
-    ),
+    children=_but("Deployment", *_OF_CNPG),
     backends=("redis", "valkey"),
     read=lambda content: msgspec.convert(content, RedisCluster).spec,
     unreadable=RedisSpec(),
     desired=redis.desired,
     secrets=redis_credentials.made,
     status=redis_status.status,
-)  # fmt: skip
-MANAGED: Final = (POSTGRES, REDIS)
+)
+QDRANT: Final = Managed(
+    api=QDRANT_API,
+    children=_but(*_OF_CNPG),
+    backends=("qdrant",),
+    read=lambda content: msgspec.convert(content, QdrantCluster).spec,
+    unreadable=QdrantSpec(),
+    desired=qdrant.desired,
+    secrets=qdrant_credentials.made,
+    status=qdrant_status.status,
+)
+MANAGED: Final = (POSTGRES, REDIS, QDRANT)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kgents_operator.desired.outcome import STATEFULSET, Desired, Place, left
+from kgents_operator.desired.outcome import STATEFULSET, Desired, Place
 from kgents_operator.desired.owner import REPLICAS
 from kgents_operator.desired.redis_names import RedisNames
 from kgents_operator.resources.redis import Spec, Status
@@ -18,7 +18,9 @@ from kgents_operator.status import (
     not_running,
     phase_of,
     ready_answer,
+    ready_of,
     resize,
+    volumes_left,
 )
 
 Json = dict[str, Any]
@@ -50,7 +52,7 @@ def status(
         observed_generation=generation,
         phase=phase_of(ready, primary, is_refused=findings.refusal is not None),
         ready=ready.status == "True",
-        ready_replicas=_ready(primary) + _ready(replicas) if primary is not None else None,
+        ready_replicas=ready_of(primary) + ready_of(replicas) if primary is not None else None,
         endpoint=names.endpoint if primary is not None else None,
         replicas_endpoint=names.replicas_endpoint if replicas is not None and spec.replicas > 1 else None,
         memory_usage=None if figures.memory_mb is None else f"{figures.memory_mb:.0f}Mi",
@@ -61,15 +63,11 @@ def status(
     )
 
 
-def _ready(statefulset: Json | None) -> int:
-    return int(((statefulset or {}).get("status") or {}).get("readyReplicas") or 0)
-
-
 def _missing(spec: Spec, names: RedisNames, primary: Json | None, replicas: Json | None) -> tuple[str, str]:
     """What the servers lack: a reason and a sentence; empty: nothing."""
     if (found := not_running(primary, names.name)) is not None:
         return found
-    following, wanted = _ready(replicas), spec.replicas - 1
+    following, wanted = ready_of(replicas), spec.replicas - 1
     if following < wanted:
         said = f"expected {wanted} that follow the primary, found {following}; try: kubectl describe pod"
         return "ReplicasNotReady", f"replicas {names.replicas}: {said}"
@@ -92,10 +90,7 @@ def _data(
     """On what is kept, and where."""
     if not spec.persistence.enabled:
         yield Answer("Persistent", "False", "SwitchedOff", "a restart of the server loses every key")
-    unused = left(wanted, objects, REPLICAS)
-    if unused and findings.refusal is None:
-        said = f"no replica uses {', '.join(unused)} now; try: kubectl delete pvc {' '.join(unused)}"
-        yield Answer("VolumesLeft", "True", "ScaledIn", said)
+    yield from volumes_left(wanted, objects, findings, REPLICAS)
     yield from resize(wanted, objects, findings)
     if spec.backup.enabled:
         yield backup(objects.get(("CronJob", wanted.names.backup)))

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from kgents_operator.desired.names import Names
-from kgents_operator.desired.outcome import CLAIM, STATEFULSET, Desired, Place, Refusal
+from kgents_operator.desired.outcome import CLAIM, STATEFULSET, Desired, Place, Refusal, left
 from kgents_operator.desired.postgres import CLUSTER
 from kgents_operator.resources.part import Condition, Part
 from kgents_operator.resources.postgres import Connections, Spec, Status
@@ -39,6 +39,9 @@ class Figures(Struct, frozen=True):
     memory_mb: float | None = None
     hit_rate: float | None = None
     """0 to 1."""
+    collections: dict[str, int | None] | None = None
+    """How many vectors are in each collection."""
+    collection_count: int | None = None
     measured_at: str | None = None
     critical: str = ""
     """Why the server's health is critical; empty: it is not, or is not known."""
@@ -101,14 +104,19 @@ def conditions(answers: Sequence[Answer], generation: int) -> list[Condition]:
 def timed(found: Part, before: Json, now: str) -> Json:
     """As it is written: a condition keeps its time while its status is the same."""
     known = {each.get("type"): each for each in before.get("conditions") or ()}
-    written: Json = {key: value for key, value in msgspec.to_builtins(found).items() if value is not None}
+    written: Json = _known(msgspec.to_builtins(found))
     for each in written["conditions"]:
         old = known.get(each["type"], {})
         is_same = old.get("status") == each["status"]
         each["lastTransitionTime"] = old.get("lastTransitionTime", now) if is_same else now
-    if isinstance(written.get("connections"), dict):
-        written["connections"] = {key: value for key, value in written["connections"].items() if value is not None}
     return written
+
+
+def _known(value: Any) -> Any:
+    """Without what is null: what is not known is absent."""
+    if isinstance(value, dict):
+        return {key: _known(each) for key, each in value.items() if each is not None}
+    return [_known(each) for each in value] if isinstance(value, list) else value
 
 
 def unread(before: Json, fault: str, now: str) -> Json:
@@ -236,6 +244,21 @@ def resize(wanted: Desired[Any], objects: Mapping[Place, Json], findings: Findin
             yield Answer("StorageResize", "False", "Refused", findings.growth_fault)
         else:
             yield Answer("StorageResize", "Unknown", "Growing", f"{size} is asked for, the volume {claim} has {said}")
+
+
+def volumes_left(
+    wanted: Desired[Any], objects: Mapping[Place, Json], findings: Findings, component: str
+) -> Iterator[Answer]:
+    """On volumes of a component that no server starts on now."""
+    unused = left(wanted, objects, component)
+    if unused and findings.refusal is None:
+        said = f"no server uses {', '.join(unused)} now; try: kubectl delete pvc {' '.join(unused)}"
+        yield Answer("VolumesLeft", "True", "ScaledIn", said)
+
+
+def ready_of(statefulset: Json | None) -> int:
+    """How many of its pods are ready."""
+    return int(((statefulset or {}).get("status") or {}).get("readyReplicas") or 0)
 
 
 def common(findings: Findings, figures: Figures, *, has_figures: bool) -> Iterator[Answer]:

@@ -8,6 +8,8 @@ POSTGRES_UID: Final = 999
 """The user postgres of the image."""
 REDIS_UID: Final = 999
 """The user of the images of Valkey and Redis."""
+QDRANT_UID: Final = 1000
+"""The user of the unprivileged image of Qdrant."""
 POOLER_UID: Final = 998
 """The user pgbouncer of the image."""
 EXPORTER_UID: Final = 65534

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from kgents_operator.resources import postgres, redis
+from kgents_operator.resources import postgres, qdrant, redis
 from kgents_operator.resources.part import RULES, Part
 from kgents_operator.resources.schema import schema_of
 
@@ -102,4 +102,19 @@ REDIS: Final = Definition(
         ("Reason", "string", '.status.conditions[?(@.type=="Ready")].reason'),
     ),
 )
-DEFINITIONS: Final = (POSTGRES, REDIS)
+QDRANT: Final = Definition(
+    kind="QdrantCluster",
+    plural="qdrantclusters",
+    short_names=("qdrant", "kqd"),
+    meaning="Peers of Qdrant that agree by raft, their collections, and a key for those who observe them.",
+    spec=qdrant.Spec,
+    status=qdrant.Status,
+    columns=(
+        ("Phase", "string", ".status.phase"),
+        ("Ready", "boolean", ".status.ready"),
+        ("Endpoint", "string", ".status.endpoint"),
+        ("Collections", "integer", ".status.collectionCount"),
+        ("Reason", "string", '.status.conditions[?(@.type=="Ready")].reason'),
+    ),
+)
+DEFINITIONS: Final = (POSTGRES, REDIS, QDRANT)
