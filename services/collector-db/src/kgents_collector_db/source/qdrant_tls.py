@@ -6,7 +6,7 @@ from kgents_collector_db.targets.qdrant import QdrantTarget
 
 
 def trusted(target: QdrantTarget) -> ssl.SSLContext | bool:
-    """As httpx takes it; of a url without https it is not looked at.
+    """As httpx takes it; of a url without https it does not count.
 
     Raises:
         OSError: a file cannot be read, or not be used.
