@@ -1,12 +1,15 @@
 """A server with the pipeline's streams for each test, a bus on it, and a gateway."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from kgents_shared.bus.client import Bus
 from support.fixtures import bus, server
-from support.gateway import Running, serving
+from support.gateway import Running, caught_up, serving
+from support.scopes import PLACES, fill, write
+from support.waiting import eventually
 
 __all__ = ["bus", "gateway", "server"]
 
@@ -15,3 +18,14 @@ __all__ = ["bus", "gateway", "server"]
 async def gateway(bus: Bus) -> AsyncIterator[Running]:
     async with serving(bus) as running:
         yield running
+
+
+@pytest.fixture
+async def guarded(bus: Bus, tmp_path: Path) -> AsyncIterator[Running]:
+    """A gateway that asks for a token, and holds everything."""
+    async with serving(bus, tokens_file=write(tmp_path / "tokens")) as gateway:
+        await fill(bus)
+        await caught_up(bus, gateway)
+        await eventually(lambda: len(gateway.gateway.incidents.all()) == len(PLACES))
+        await eventually(lambda: len(gateway.gateway.incidents.silences()) == len(PLACES))
+        yield gateway
