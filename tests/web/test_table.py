@@ -21,6 +21,8 @@ NODE = Ref("local", "node", "n1")
 DEPLOYMENT = Ref("local", "deployment", "cart", "shop")
 CART = key_of_ref(make_ref("cart-2"))
 PODS = 60
+KEPT = 16
+"""Versions of one subject that a stream keeps."""
 LAST = "cart-9"
 """Of the healthy ones: they are listed by kind, namespace and name."""
 
@@ -235,6 +237,39 @@ async def test_any_moment_of_the_past_and_what_differs_from_it(bus: Bus, gateway
         await has(page, ".freshness", "Past")
         assert "at=" in page.url
     await publish(bus, removed(make_health(later)), removed(make_topology(later)))
+
+
+async def test_a_moment_has_its_own_impact_and_what_is_not_kept_of_it_is_said(
+    bus: Bus, gateway: Running, browser: Any
+) -> None:
+    old = Ref("local", "node", "old")
+    await publish(bus, make_topology(ref=old), make_topology("moved", connections=[edge("runs_on", old)]))
+    await publish(bus, make_topology("restless"), make_health("restless"), make_topology("worn"))
+    then = datetime.now(UTC) + timedelta(milliseconds=20)
+    await eventually(lambda: datetime.now(UTC) > then + timedelta(milliseconds=20))
+    await publish(bus, make_topology("moved"), make_topology("late"))
+    for number in range(KEPT):
+        await publish(
+            bus, make_health("restless", score=0.9 + number / 1000), make_topology("worn", status=f"{number}")
+        )
+    at = f"at={then.isoformat().replace('+00:00', 'Z')}"
+    async with page_at(browser, f"{gateway.server.address}/#{at}&id={key_of_ref(old)}") as page:
+        await page.get_by_role("button", name="Show what its loss would reach").click()
+        await has(page, ".details", "Its loss would take 1 entity down")
+        await has(page, ".details .plain .entity-link", "moved")
+        await has(page, ".banner", "2 entities have changed too often since")
+        for name, said in (
+            ("restless", "How healthy it was at this moment is no longer kept."),
+            ("worn", "How it was at this moment is no longer kept."),
+            ("late", "It was not there at this moment."),
+        ):
+            await page.evaluate("hash => { location.hash = hash }", f"#{at}&id={key_of_ref(make_ref(name))}")
+            await has(page, ".panel-body", said)
+        await page.evaluate("hash => { location.hash = hash }", f"#id={key_of_ref(old)}")
+        await page.get_by_role("button", name="Show what its loss would reach").click()
+        await has(page, ".details", "Nothing depends on it.")
+    await publish(bus, removed(make_health("restless")), removed(make_topology(ref=old)))
+    await publish(bus, *(removed(make_topology(each)) for each in ("moved", "restless", "worn", "late")))
 
 
 async def test_ages_and_history_end_at_the_moment_that_is_shown(bus: Bus, gateway: Running, browser: Any) -> None:

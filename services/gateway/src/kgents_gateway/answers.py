@@ -29,7 +29,22 @@ AlertPlace = tuple[int, int, str]
 """Where an alert is in the order of all: by severity, then the newest first, then by entity and check."""
 Placed = tuple[AlertPlace, Alert]
 State = Callable[[Ref], EntityView | None]
-"""An entity as it is now, if it exists."""
+"""An entity as it is, or was, if it exists."""
+
+
+class OfMoment(msgspec.Struct, frozen=True, kw_only=True):
+    """What is not known of the time that an answer is about; all empty for now."""
+
+    forgotten: list[str] = []
+    """Of a time that has been: subjects of which the state is no longer kept: more may have been there."""
+    archived: list[Coverage] = []
+    """Of a time that has been: what of it is from the archive, by signal; empty: the streams alone hold it."""
+    remarks: list[str] = []
+    """What else is not known of that time, as sentences; empty: nothing."""
+
+
+NOW: Final = OfMoment()
+"""Of now everything is known."""
 
 
 class ClusterHealth(msgspec.Struct, frozen=True):
@@ -42,12 +57,12 @@ class ClusterHealth(msgspec.Struct, frozen=True):
     aggregate: Aggregate | None = None
 
 
-class HealthSummary(msgspec.Struct, frozen=True):
+class HealthSummary(OfMoment, frozen=True):
     """All clusters."""
 
     status: str
     """The worst level of any entity: `critical`, `warning`, `unknown` or `healthy`. `unknown`, unless it is critical,
-    while the gateway cannot read the streams."""
+    while the gateway cannot read the streams, and of a time of which not everything is known."""
     entities: int
     levels: dict[str, int]
     """Level → how many entities."""
@@ -56,12 +71,12 @@ class HealthSummary(msgspec.Struct, frozen=True):
     clusters: list[ClusterHealth]
     """Whole ones; none where a part of them is selected, as theirs are the counts of other entities."""
     firing: int
-    """Alerts that fire now."""
+    """Alerts that fire."""
     stale_since: Time | None
     """Since when the gateway cannot read the streams: all this is as it was then. Null: it can."""
 
 
-class Alerts(msgspec.Struct, frozen=True):
+class Alerts(OfMoment, frozen=True):
     """The selected alerts: critical first, then the newest."""
 
     alerts: list[Alert]
@@ -73,7 +88,7 @@ class Alerts(msgspec.Struct, frozen=True):
     """Since when the gateway cannot read the streams. Null: it can."""
 
 
-class EntityHealth(msgspec.Struct, frozen=True):
+class EntityHealth(OfMoment, frozen=True):
     """How well one entity is, and why."""
 
     ref: Ref
@@ -103,17 +118,6 @@ class Link(msgspec.Struct, frozen=True):
     source: Ref
     kind: str
     target: Ref
-
-
-class OfMoment(msgspec.Struct, frozen=True, kw_only=True):
-    """What is not known of the time that an answer is about; all empty for now."""
-
-    forgotten: list[str] = []
-    """Of a time that has been: subjects of which the state is no longer kept, so that more may be connected."""
-    archived: list[Coverage] = []
-    """Of a time that has been: what of it is from the archive, by signal; empty: the streams alone hold it."""
-    remarks: list[str] = []
-    """What else is not known of that time, as sentences; empty: nothing."""
 
 
 class Neighbourhood(OfMoment, frozen=True):
@@ -173,6 +177,11 @@ def record_of(view: EntityView) -> bytes:
     return _with_id(view.key, view.record())
 
 
+def with_known(record: bytes, known: OfMoment) -> bytes:
+    """The record of an entity at a time that has been, with how well that time is known."""
+    return b"%b,%b" % (record.rstrip()[:-1], msgspec.json.encode(known)[1:])
+
+
 def removal_of(view: EntityView, message: bytes | None = None) -> bytes:
     """That an entity is gone, or no longer selected, as JSON; `message`: the one that removed it."""
     return _with_id(view.key, message or msgspec.json.encode({"ref": view.ref, "op": REMOVE}))
@@ -202,12 +211,17 @@ class Tally:
         of_kind = self._by_kind.setdefault(view.ref.kind, {})
         of_kind[view.level] = of_kind.get(view.level, 0) + 1
 
-    def summary(self, clusters: Iterable[EntityView], stale_since: datetime | None) -> HealthSummary:
-        """The health of these entities, and of whole clusters."""
+    def summary(
+        self, clusters: Iterable[EntityView], stale_since: datetime | None, known: OfMoment = NOW
+    ) -> HealthSummary:
+        """The health of these entities, and of whole clusters; `known`: how well the time is known."""
         worst = min(self._levels, key=lambda level: _BADNESS.get(level, 2), default="unknown")
+        if (known.forgotten or known.remarks) and worst != "critical":
+            worst = "unknown"
         by_name = sorted(map(_cluster, clusters), key=lambda each: each.cluster)
         by_kind = dict(sorted(self._by_kind.items()))
-        return HealthSummary(worst, self._count, self._levels, by_kind, by_name, self._firing, stale_since)
+        of_moment = msgspec.structs.asdict(known)
+        return HealthSummary(worst, self._count, self._levels, by_kind, by_name, self._firing, stale_since, **of_moment)
 
 
 def alerts_of(view: EntityView, states: Sequence[str]) -> list[Placed]:

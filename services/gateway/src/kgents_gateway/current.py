@@ -108,8 +108,7 @@ class Current:
 
     def clusters(self) -> list[EntityView]:
         """The health of each cluster as a whole, which is no entity of the topology."""
-        keys = (key for key in self.fold.known_keys() if key.split(".", 2)[1] == kinds.CLUSTER)
-        return [view for key in keys if (view := self.fold.view(key)) is not None and view.health is not None]
+        return clusters_of(self.fold)
 
     def since(self, mark: Mark) -> set[str] | None:
         """The keys of the entities that changed after a mark; None if that is not known.
@@ -190,6 +189,12 @@ class Current:
                     else:
                         changes.append((each.seq, key_of(each.subject)[1], each.time_ns))
         return seq, changes
+
+
+def clusters_of(fold: Fold) -> list[EntityView]:
+    """The health of each cluster as a whole."""
+    keys = (key for key in fold.known_keys() if key.split(".", 2)[1] == kinds.CLUSTER)
+    return [view for key in keys if (view := fold.view(key)) is not None and view.health is not None]
 
 
 def _read_until(position: Position) -> Read:

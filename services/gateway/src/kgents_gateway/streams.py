@@ -6,12 +6,12 @@ Values in the form of secrets are masked here, as they are in `Current` and `Eve
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 
 import msgspec
 
 from kgents_gateway.access import masks
-from kgents_gateway.current import Current
+from kgents_gateway.current import Current, clusters_of
 from kgents_gateway.incidents import PastIncidents, lean
 from kgents_gateway.questions.world import AsOf, IncidentsThen, Meta
 from kgents_shared.bus.client import Bus
@@ -43,7 +43,8 @@ class Streams:
         forgotten = [*unknown, *(subject for subjects in found.forgotten.values() for subject in subjects)]
         # The fold is this question's own, so a thread may go through it while others are served.
         entities = await asyncio.to_thread(lambda: list(map(masks.view, found.fold.entities())))
-        return AsOf(entities, forgotten, list(found.archived.values()), found.remarks)
+        clusters = list(map(masks.view, clusters_of(found.fold)))
+        return AsOf(time.astimezone(UTC), entities, clusters, forgotten, list(found.archived.values()), found.remarks)
 
     async def versions(self, ref: Ref, since: datetime | None, limit: int) -> History:
         """The versions of an entity that are kept since a time, oldest first; of more than `limit` the newest."""

@@ -38,7 +38,7 @@ interface Topology {
 
 export type Past =
   | { readonly state: "reading" }
-  | { readonly state: "shown"; readonly forgotten: number; readonly isArchived: boolean; readonly remarks: readonly string[] }
+  | { readonly state: "shown"; readonly forgotten: readonly string[]; readonly isArchived: boolean; readonly remarks: readonly string[] }
   | { readonly state: "failed"; readonly reason: string };
 
 interface Stale {
@@ -116,6 +116,8 @@ export class Model {
     return new Set([path.from, ...(path.edges ?? []).flatMap(({ source, target }) => [source, target])]);
   });
   readonly isPast = computed(() => this.place.value.at !== null);
+  /** Subjects of which the state at the shown moment is no longer kept; none for now. */
+  readonly forgotten = computed(() => (this.past.value?.state === "shown" ? this.past.value.forgotten : []));
   /** Whether what is shown may not be how it is. */
   readonly isOutdated = computed(() => this.lost.value !== null || this.stale.value !== null);
 
@@ -300,7 +302,7 @@ export class Model {
   }
 }
 
-async function pastAt(at: string, signal: AbortSignal): Promise<{ store: Store; forgotten: number; isArchived: boolean; remarks: readonly string[] }> {
+async function pastAt(at: string, signal: AbortSignal): Promise<{ store: Store; forgotten: readonly string[]; isArchived: boolean; remarks: readonly string[] }> {
   const store = new Store();
   store.apply({ event: "hello", data: { mode: "snapshot" }, id: "" });
   const forgotten = new Set<string>();
@@ -309,11 +311,11 @@ async function pastAt(at: string, signal: AbortSignal): Promise<{ store: Store; 
   for (let after = "", isLast = false; !isLast; isLast = after === "") {
     const page = await ask<Topology>("api/v1/entities", { at, limit: PAGE, after_id: after }, signal);
     store.apply({ event: "batch", data: page.entities, id: "" });
-    for (const subject of page.forgotten) forgotten.add(subject.split(".").slice(2, 6).join("."));
+    for (const subject of page.forgotten) forgotten.add(subject);
     for (const remark of page.remarks) remarks.add(remark);
     isArchived ||= page.archived.length > 0;
     after = page.next;
   }
   store.apply({ event: "ready", data: {}, id: "" });
-  return { store, forgotten: forgotten.size, isArchived, remarks: [...remarks] };
+  return { store, forgotten: [...forgotten], isArchived, remarks: [...remarks] };
 }

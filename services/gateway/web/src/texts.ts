@@ -57,6 +57,10 @@ export const TEXTS = {
   pastArchived: "Part of it is from the archive.",
   pastForgotten: (count: number) =>
     `${plural(count, "entity has", "entities have")} changed too often since: the state at that time is no longer kept.`,
+  pastUnknown: (what: string) => `Nothing is known of the ${what} of that moment: it is longer ago than they are kept.`,
+  signals: { topology: "entities", health: "health", alert: "alerts" },
+  goneThen: "It was not there at this moment.",
+  forgottenThen: { topology: "How it was at this moment is no longer kept.", health: "How healthy it was at this moment is no longer kept.", alert: "Which alerts fired at this moment is no longer kept of all." },
   pastFailed: (reason: string) => `That moment cannot be shown: ${reason}.`,
   backToNow: "Back to now",
   filters: "Filters",
@@ -200,7 +204,6 @@ export const TEXTS = {
     none: "No connection leads here from",
   },
   impact: "What depends on it",
-  impactPartly: "The state of some entities at this time is not kept: more may depend on it.",
   impactAsk: "Show what its loss would reach",
   impactNone: "Nothing depends on it.",
   impactOf: (lost: number, impaired: number) => `Its loss would take ${plural(lost, "entity", "entities")} down and impair ${impaired}.`,

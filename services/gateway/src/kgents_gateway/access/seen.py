@@ -260,8 +260,9 @@ class _SeenStreams:
             if (view := self._now.shown(each)) is not None:
                 entities.append(view)
             await time_slice.checkpoint()
+        clusters = [each for each in found.clusters if self._now.takes(each.ref)]
         forgotten = [each for each in found.forgotten if self._is_known(each)]
-        return AsOf(entities, forgotten, found.archived, found.remarks)
+        return AsOf(found.at, entities, clusters, forgotten, found.archived, found.remarks)
 
     def _is_known(self, subject: str) -> bool:
         """Whether a subject names an entity of the scope, or all of its signal."""

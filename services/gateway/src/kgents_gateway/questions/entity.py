@@ -1,20 +1,20 @@
 """Questions about one entity: its record, its health, what is around it, what depends on it, how it came to this."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from kgents_gateway import answers
 from kgents_gateway.around import Around
 from kgents_gateway.questions.arguments import LIMIT_MAX, Arguments, Id, OneEntity, Past, past
 from kgents_gateway.questions.question import Question
-from kgents_gateway.questions.records import Record
+from kgents_gateway.questions.records import RecordThen
 from kgents_gateway.questions.state import selected
 from kgents_gateway.questions.world import AsOf, World
 from kgents_shared.bus.time_slice import TimeSlice
@@ -23,7 +23,7 @@ from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.errors import NotFoundError
 from kgents_shared.contract.subjects import ROOT
 from kgents_shared.contract.wire import Time
-from kgents_shared.view.entity import EntityView, key_of_ref
+from kgents_shared.view.entity import EntityView, key_of, key_of_ref
 from kgents_shared.view.find import COMPARED_MAX
 from kgents_shared.view.past import VERSIONS_MAX
 from kgents_shared.view.paths import Graph
@@ -33,10 +33,15 @@ FORGOTTEN_AT_ONCE: Final = 100
 """Entities of a walk, with their connections: a millisecond."""
 
 
-class ReachArguments(OneEntity, frozen=True, kw_only=True):
-    """Which entity, how many others, and when."""
+class MomentArguments(OneEntity, frozen=True, kw_only=True):
+    """Which entity, and when."""
 
     at: Past = ""
+
+
+class ReachArguments(MomentArguments, frozen=True, kw_only=True):
+    """Which entity, how many others, and when."""
+
     limit: Annotated[int, Meta(ge=1, le=LIMIT_MAX, description="At most so many entities.")] = 1_000
 
 
@@ -92,14 +97,17 @@ class Versions(msgspec.Struct, frozen=True):
     """What is not known, as sentences; empty: nothing."""
 
 
-async def entity(world: World, arguments: OneEntity) -> msgspec.Raw:
-    """One entity with its health and alerts."""
-    return msgspec.Raw(answers.record_of(await one(world, arguments.entity_id)))
+async def entity(world: World, arguments: MomentArguments) -> msgspec.Raw:
+    """One entity with its health and alerts, as it is or was."""
+    view, known = await _one_at(world, arguments)
+    record = answers.record_of(view)
+    return msgspec.Raw(answers.with_known(record, known) if arguments.at else record)
 
 
-async def health(world: World, arguments: OneEntity) -> answers.EntityHealth:
-    """How well one entity is, and why."""
-    return answers.health_of(await one(world, arguments.entity_id))
+async def health(world: World, arguments: MomentArguments) -> answers.EntityHealth:
+    """How well one entity is, or was, and why."""
+    view, known = await _one_at(world, arguments)
+    return replace(answers.health_of(view), **asdict(known))
 
 
 async def neighbours(world: World, arguments: NeighbourArguments) -> answers.Neighbourhood:
@@ -109,7 +117,7 @@ async def neighbours(world: World, arguments: NeighbourArguments) -> answers.Nei
         found = await asyncio.to_thread(
             answers.neighbourhood, around.graph, ref, arguments.depth, arguments.limit, around.state
         )
-        return replace(found, **around.known)
+        return replace(found, **asdict(around.known))
 
 
 async def path(world: World, arguments: PathArguments) -> answers.Paths:
@@ -117,7 +125,7 @@ async def path(world: World, arguments: PathArguments) -> answers.Paths:
     async with _around(world, arguments.at) as around:
         source, target = await around.one(arguments.source), await around.one(arguments.target)
         found = await asyncio.to_thread(answers.paths, around.graph, source.ref, target.ref)
-        return replace(found, **around.known)
+        return replace(found, **asdict(around.known))
 
 
 async def impact(world: World, arguments: ReachArguments) -> answers.Impact:
@@ -125,7 +133,7 @@ async def impact(world: World, arguments: ReachArguments) -> answers.Impact:
     async with _around(world, arguments.at) as around:
         ref = (await around.one(arguments.entity_id)).ref
         found = await asyncio.to_thread(answers.impact, around.graph, ref, arguments.limit, around.state)
-        return replace(found, **around.known)
+        return replace(found, **asdict(around.known))
 
 
 async def history(world: World, arguments: HistoryArguments) -> list[Moment]:
@@ -175,6 +183,37 @@ async def one(world: World, entity_id: str) -> EntityView:
     return view
 
 
+async def _one_at(world: World, arguments: MomentArguments) -> tuple[EntityView, answers.OfMoment]:
+    """The entity with an id, now or at a time, and how well that time is known of it.
+
+    Raises:
+        NotFoundError: there is, or was, none, or that is no longer known.
+    """
+    entity_id = arguments.entity_id
+    if (time := past(arguments.at, "at", world.now())) is None:
+        return await one(world, entity_id), answers.NOW
+    then = await world.streams.as_of(_selecting(entity_id), time)
+    of_it = [each for each in then.forgotten if each.endswith(".>") or key_of(each)[1] == entity_id]
+    if (view := next((each for each in then.entities if each.key == entity_id), None)) is None:
+        raise await _missing(world, entity_id, of_it)
+    return view, answers.OfMoment(forgotten=of_it, archived=then.archived, remarks=then.remarks)
+
+
+def _selecting(entity_id: str) -> Selection:
+    """What selects the entity with this id, and at most a few others."""
+    if (ref := EntityView(entity_id, answers.NO_ROWS).ref).kind:
+        return Selection(clusters=(ref.cluster,), kinds=(ref.kind,), namespaces=(ref.namespace,), names=(ref.name,))
+    cluster, kind, *_ = (*entity_id.split("."), "", "")  # part of its name is a hash, or it is no id at all
+    return Selection(clusters=(cluster,), kinds=(kind,))
+
+
+async def _missing(world: World, entity_id: str, forgotten: Collection[str]) -> NotFoundError:
+    """Why there is no entity with this id at a time of which these subjects are not known."""
+    if not {f"{ROOT}.topology.>", f"{ROOT}.topology.{entity_id}"}.isdisjoint(forgotten):
+        return NotFoundError("the state of this entity at that time is no longer kept; leave out `at` for now")
+    return await _unknown(world, entity_id)
+
+
 async def _unknown(world: World, entity_id: str) -> NotFoundError:
     """In a thread: it takes longer to compare names than clients of the streams should wait."""
     refs: list[Ref] = []
@@ -192,8 +231,8 @@ class _Surroundings(msgspec.Struct, frozen=True):
     state: answers.State
     one: Callable[[str], Awaitable[EntityView]]
     """The entity with an id; raises NotFoundError."""
-    known: dict[str, Any] = {}
-    """Of a time that has been: what of it is archived, and not known, as fields of the answer."""
+    known: answers.OfMoment = answers.NOW
+    """How well the time is known."""
     views: dict[str, EntityView] = {}
     """Of a time that has been: its entities, by key."""
 
@@ -225,19 +264,16 @@ def _past_surroundings(world: World, then: AsOf) -> _Surroundings:
     async def existing(entity_id: str) -> EntityView:
         if (view := by_key.get(entity_id)) is not None:
             return view
-        if not {f"{ROOT}.topology.>", f"{ROOT}.topology.{entity_id}"}.isdisjoint(then.forgotten):
-            raise NotFoundError("the state of this entity at that time is no longer kept; leave out `at` for now")
-        raise await _unknown(world, entity_id)
+        raise await _missing(world, entity_id, then.forgotten)
 
-    known = {"forgotten": then.forgotten, "archived": then.archived, "remarks": then.remarks}
     graph = Graph(by_key.values())
     then.entities.clear()  # this question's own: from here on `views` alone holds them, to be released in parts
-    return _Surroundings(graph, lambda ref: by_key.get(key_of_ref(ref)), existing, known, by_key)
+    return _Surroundings(graph, lambda ref: by_key.get(key_of_ref(ref)), existing, then.known, by_key)
 
 
 QUESTIONS: Final = (
-    Question("entity", "One entity with its health and alerts", OneEntity, Record, entity, True),
-    Question("entity.health", "How well one entity is, and why", OneEntity, answers.EntityHealth, health, True),
+    Question("entity", "One entity with its health and alerts", MomentArguments, RecordThen, entity, True),
+    Question("entity.health", "How well one entity is, and why", MomentArguments, answers.EntityHealth, health, True),
     Question(
         "entity.neighbours",
         "What is connected with an entity",

@@ -90,7 +90,7 @@ async def diff(world: World, arguments: DiffArguments) -> Changes:
         raise BadArgumentError("expected since as a time, found nothing")
     before = await world.streams.as_of(selection, since)
     if until is None:
-        after = AsOf([each async for each in selected(world, selection)], [], [], [])
+        after = AsOf(now, [each async for each in selected(world, selection)], [], [], [], [])
     else:
         after = await world.streams.as_of(selection, until)
     # Both are this question's own, so a thread may compare them while others are served.

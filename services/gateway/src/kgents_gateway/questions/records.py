@@ -23,6 +23,18 @@ class Record(TopologyEntity, frozen=True, kw_only=True):
     alerts: list[Alert]
 
 
+class RecordThen(Record, frozen=True, kw_only=True):
+    """One entity as it is, or as it was at a time, and how well that time is known; all empty for now."""
+
+    forgotten: list[str] = []
+    """Of a time that has been: subjects of this entity whose state is no longer kept. Its health, if it is among them,
+    is null without being unscored."""
+    archived: list[Coverage] = []
+    """Of a time that has been: what of it is from the archive, by signal; empty: the streams alone hold it."""
+    remarks: list[str] = []
+    """What else is not known of that time, as sentences; empty: nothing."""
+
+
 class Entities(msgspec.Struct, Generic[R], frozen=True):
     """The selected entities."""
 

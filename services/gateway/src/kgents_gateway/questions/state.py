@@ -1,14 +1,14 @@
 """Questions about many entities: the topology, health, alerts, search."""
 
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from heapq import merge
 from itertools import islice
 from operator import attrgetter, itemgetter
 from typing import Annotated, Any, Final, TypeVar
 
 from msgspec import Meta, Raw, field
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from kgents_gateway import answers
 from kgents_gateway.questions.arguments import (
@@ -24,9 +24,10 @@ from kgents_gateway.questions.arguments import (
 )
 from kgents_gateway.questions.question import Question
 from kgents_gateway.questions.records import Documented, Joined
-from kgents_gateway.questions.world import World
+from kgents_gateway.questions.world import AsOf, World
 from kgents_shared.bus.time_slice import TimeSlice, released
 from kgents_shared.contract.alert import STATES
+from kgents_shared.contract.entity import Ref
 from kgents_shared.view.entity import EntityView
 from kgents_shared.view.find import Search
 from kgents_shared.view.selection import Selection
@@ -45,8 +46,16 @@ class TopologyArguments(Filters, frozen=True, kw_only=True):
     after_id: AfterId = ""
 
 
+class HealthArguments(Filters, frozen=True, kw_only=True):
+    """Which entities, and when."""
+
+    at: Past = ""
+
+
 class AlertArguments(Filters, frozen=True, kw_only=True):
-    """Which entities, and which of their alerts."""
+    """Which entities, which of their alerts, and when."""
+
+    at: Past = ""
 
     states: Annotated[list[State], Meta(description="`pending`, `firing`, `resolved`.")] = field(
         default_factory=lambda: ["firing"]
@@ -56,7 +65,9 @@ class AlertArguments(Filters, frozen=True, kw_only=True):
 
 
 class SearchArguments(Arguments, frozen=True, kw_only=True):
-    """What to search for."""
+    """What to search for, and when it was there."""
+
+    at: Past = ""
 
     q: Annotated[
         str, Meta(min_length=1, max_length=200, description="A name or a part of one: `cart`, `pod/shop/cart-7f`.")
@@ -68,57 +79,86 @@ class SearchArguments(Arguments, frozen=True, kw_only=True):
 async def topology(world: World, arguments: TopologyArguments) -> Joined:
     """The entities now, or as they were."""
     selection = arguments.selection()
-    now = world.now()
-    if (time := past(arguments.at, "at", now)) is not None:
-        found = await world.streams.as_of(selection, time)
-        views = [each for each in found.entities if each.key > arguments.after_id]
-        page = await _page(views, arguments.limit, "", time.astimezone(UTC), None)
-        return replace(page, forgotten=found.forgotten, archived=found.archived, remarks=found.remarks)
+    if (then := await _then(world, arguments.at, selection)) is not None:
+        views = [each for each in then.entities if each.key > arguments.after_id]
+        return replace(await _page(views, arguments.limit, "", then.at, None), **asdict(then.known))
     mark = world.current.mark
     views = [each async for each in selected(world, selection) if each.key > arguments.after_id]
-    return await _page(views, arguments.limit, str(mark or ""), now, world.stale_since)
+    return await _page(views, arguments.limit, str(mark or ""), world.now(), world.stale_since)
 
 
-async def health(world: World, arguments: Filters) -> answers.HealthSummary:
-    """How well the selected entities are."""
+async def health(world: World, arguments: HealthArguments) -> answers.HealthSummary:
+    """How well the selected entities are, or were."""
     selection = arguments.selection()
+    then = await _then(world, arguments.at, selection)
     tally = answers.Tally()
-    async for each in selected(world, selection):
+    async for each in _entities(world, selection, then):
         tally.add(each)
     is_of_clusters = selection == Selection(clusters=selection.clusters)
-    clusters = [
-        each for each in world.current.clusters() if is_of_clusters and selection.takes_cluster(each.ref.cluster)
-    ]
+    of_all = then.clusters if then is not None else world.current.clusters()
+    clusters = [each for each in of_all if is_of_clusters and selection.takes_cluster(each.ref.cluster)]
+    if then is not None:
+        return tally.summary(clusters, None, then.known)
     return tally.summary(clusters, world.stale_since)
 
 
 async def alerts(world: World, arguments: AlertArguments) -> answers.Alerts:
-    """The alerts of the selected entities."""
+    """The alerts of the selected entities, as they are or were."""
     checked("states", arguments.states, STATES)
     after = answers.alert_place(arguments.after_id)
     if after is None and arguments.after_id:
         raise BadArgumentError(f"expected after_id as `next` of a page of alerts, found {arguments.after_id[:64]!r}")
     found: list[answers.Placed] = []
-    async for view in selected(world, arguments.selection()):
+    selection = arguments.selection()
+    then = await _then(world, arguments.at, selection)
+    async for view in _entities(world, selection, then):
         placed = answers.alerts_of(view, arguments.states)
         found += [each for each in placed if after is None or each[0] > after]
     listed = await _first(found, arguments.limit, key=itemgetter(0))
     next_ = answers.alert_place_text(listed[-1][0]) if len(found) > len(listed) else ""
-    return answers.Alerts([alert for _, alert in listed], len(found), next_, world.stale_since)
+    alerts_ = [alert for _, alert in listed]
+    if then is not None:
+        return answers.Alerts(alerts_, len(found), next_, None, **asdict(then.known))
+    return answers.Alerts(alerts_, len(found), next_, world.stale_since)
 
 
 async def search(world: World, arguments: SearchArguments) -> Joined:
-    """The entities that a name may mean."""
+    """The entities that a name may mean, or meant."""
+    then = await _then(world, arguments.at, Selection())
     search_ = Search(arguments.q)
-    async for each in selected(world, Selection()):  # which lets other tasks run in between
+    by_ref: dict[Ref, EntityView] = {}  # of then
+    async for each in _entities(world, Selection(), then):  # which lets other tasks run in between
         search_.add(each.ref)
-    fold, time_slice = world.current.fold, TimeSlice()
+        if then is not None:
+            by_ref[each.ref] = each
+    view_of, time_slice = by_ref.get if then is not None else world.current.fold.get, TimeSlice()
     behind: list[EntityView] = []
     for ref in search_.best:
-        if (view := fold.get(ref)) is not None and view.key > arguments.after_id:
+        if (view := view_of(ref)) is not None and view.key > arguments.after_id:
             behind.append(view)
         await time_slice.checkpoint()
-    return await _page(behind, arguments.limit, "", world.now(), world.stale_since)
+    if then is None:
+        return await _page(behind, arguments.limit, "", world.now(), world.stale_since)
+    found = await _page(behind, arguments.limit, "", then.at, None)
+    return replace(found, **asdict(then.known))
+
+
+async def _then(world: World, at: str, selection: Selection) -> AsOf | None:
+    """The selected entities at a time; None: now."""
+    time = past(at, "at", world.now())
+    return await world.streams.as_of(selection, time) if time is not None else None
+
+
+async def _entities(world: World, selection: Selection, then: AsOf | None) -> AsyncIterator[EntityView]:
+    """Each selected entity, of now or of then; other tasks run in between."""
+    if then is None:
+        async for each in selected(world, selection):
+            yield each
+        return
+    time_slice = TimeSlice()
+    while then.entities:  # this question's own: released one by one, not all at once
+        yield then.entities.pop()
+        await time_slice.checkpoint()
 
 
 async def selected(world: World, selection: Selection) -> AsyncIterator[EntityView]:
@@ -183,7 +223,9 @@ async def _joined(
 
 QUESTIONS: Final = (
     Question("topology", "The entities now, or as they were at a time", TopologyArguments, Documented, topology, True),
-    Question("health", "How well everything is, by cluster and kind", Filters, answers.HealthSummary, health, True),
+    Question(
+        "health", "How well everything is, by cluster and kind", HealthArguments, answers.HealthSummary, health, True
+    ),
     Question("alerts", "The alerts that fire", AlertArguments, answers.Alerts, alerts, True),
     Question("search", "The entities that a name may mean", SearchArguments, Documented, search, True),
 )

@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
+from kgents_gateway.answers import OfMoment
 from kgents_gateway.mark import Mark
 from kgents_gateway.referrers import Referring
 from kgents_shared.bus.delivery import Delivery
@@ -32,13 +33,22 @@ T = TypeVar("T")
 class AsOf(msgspec.Struct, frozen=True):
     """Entities as they were at a time."""
 
+    at: datetime
+    """When, in UTC."""
     entities: list[EntityView]
+    clusters: list[EntityView]
+    """The health of each cluster as a whole, where clusters are selected by their names alone."""
     forgotten: list[str]
     """Subjects of which the state at that time is no longer kept, as `kgents.topology.>` before its stream was made."""
     archived: list[Coverage]
     """What of it is from the archive, by signal."""
     remarks: list[str]
     """What else is not known of that time, as sentences; mostly none."""
+
+    @property
+    def known(self) -> OfMoment:
+        """How well that time is known."""
+        return OfMoment(forgotten=self.forgotten, archived=self.archived, remarks=self.remarks)
 
 
 class IncidentsThen(msgspec.Struct, frozen=True):

@@ -3,6 +3,7 @@
 import { age } from "../format.ts";
 import type { Model } from "../model.ts";
 import type { Alert, Entity } from "../store/entity.ts";
+import { isForgotten } from "../store/forgotten.ts";
 import { TEXTS } from "../texts.ts";
 import { EntityLink } from "./EntityLink.tsx";
 import { LevelMark } from "./Level.tsx";
@@ -37,9 +38,11 @@ export function AlertsTab({ model }: { model: Model }) {
   const alerts = [...listed(model)].flatMap((entity) => entity.alerts).filter((alert) => selection !== null || alert.state !== "resolved");
   alerts.sort(compare);
   const others = othersFiring(model);
-  if (alerts.length === 0) return <p class="soft">{others > 0 ? TEXTS.noAlertsHere(others) : TEXTS.noAlerts}</p>;
+  const unknown = isForgotten(model.forgotten.value, "alert", selection) && <p class="soft">{TEXTS.forgottenThen.alert}</p>;
+  if (alerts.length === 0) return unknown || <p class="soft">{others > 0 ? TEXTS.noAlertsHere(others) : TEXTS.noAlerts}</p>;
   return (
     <>
+      {unknown}
       <ul class="alerts">
         {alerts.slice(0, SHOWN).map((alert) => (
           <li key={`${alert.ref.cluster}/${alert.ref.kind}/${alert.ref.namespace}/${alert.ref.name}/${alert.check}`} class={alert.severity}>

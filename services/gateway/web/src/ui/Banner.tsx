@@ -2,6 +2,7 @@
 
 import { moment } from "../format.ts";
 import type { Model } from "../model.ts";
+import { sentencesOf } from "../store/forgotten.ts";
 import { TEXTS } from "../texts.ts";
 import { refused } from "../token.ts";
 
@@ -56,7 +57,7 @@ function banner(model: Model): { kind: string; text: string } | null {
   const time = moment(Date.parse(at), nowMs);
   if (past.state === "reading") return { kind: "note", text: TEXTS.pastLoading(time) };
   if (past.state === "failed") return { kind: "bad", text: TEXTS.pastFailed(past.reason) };
-  const forgotten = past.forgotten > 0 ? ` ${TEXTS.pastForgotten(past.forgotten)}` : "";
+  const forgotten = sentencesOf(past.forgotten).map((each) => ` ${each}`).join("");
   const archived = past.isArchived ? ` ${TEXTS.pastArchived}` : "";
   const remarks = past.remarks.map((each) => ` ${model.localized(each)}.`).join("");
   return { kind: "note", text: TEXTS.past(time) + archived + forgotten + remarks };

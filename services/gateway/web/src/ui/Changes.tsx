@@ -5,6 +5,7 @@ import type { Difference, Id, Ref, Value } from "../store/entity.ts";
 import { TEXTS } from "../texts.ts";
 import { useAnswer } from "./answer.ts";
 import { EntityLink } from "./EntityLink.tsx";
+import { type Known, NotKnown } from "./NotKnown.tsx";
 
 const SHOWN = 200;
 
@@ -16,7 +17,7 @@ interface Changed {
 }
 
 export function Changes({ model, since }: { model: Model; since: string }) {
-  const { value, reason } = useAnswer<{ entities: readonly Changed[] }>("api/v1/diff", { since });
+  const { value, reason } = useAnswer<Known & { entities: readonly Changed[] }>("api/v1/diff", { since });
   if (reason !== "") return <p class="soft">{TEXTS.pastFailed(reason)}</p>;
   if (value === null) return <p class="soft">{TEXTS.loading}</p>;
   const count = (op: string) => value.entities.filter((each) => each.op === op).length;
@@ -24,6 +25,7 @@ export function Changes({ model, since }: { model: Model; since: string }) {
     <section>
       <h2>{TEXTS.changesSince}</h2>
       <p>{value.entities.length === 0 ? TEXTS.changesNone : TEXTS.changesOf(count("added"), count("changed"), count("removed"))}</p>
+      <NotKnown model={model} of={value} />
       <ul class="changes">
         {value.entities.slice(0, SHOWN).map((each) => (
           <li key={each.id}>

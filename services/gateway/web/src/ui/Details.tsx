@@ -8,10 +8,12 @@ import { Figures } from "../figures/Figures.tsx";
 import type { Model } from "../model.ts";
 import { type Edge, type Entity, type Id, type Level, type Ref, isStale, levelOf, scoreOf } from "../store/entity.ts";
 import { edgesOf } from "../store/edges.ts";
+import { isForgotten } from "../store/forgotten.ts";
 import { TEXTS } from "../texts.ts";
 import { useAnswer } from "./answer.ts";
 import { EntityLink } from "./EntityLink.tsx";
 import { LevelBadge, LevelMark } from "./Level.tsx";
+import { type Known, NotKnown } from "./NotKnown.tsx";
 import { Path } from "./Path.tsx";
 import { Section } from "./Section.tsx";
 
@@ -20,7 +22,7 @@ const CONNECTIONS = 12;
 export function Details({ model, id }: { model: Model; id: Id }) {
   void model.version.value;
   const entity = model.entity(id);
-  if (entity === undefined) return <p class="soft">{model.isComplete.value ? TEXTS.gone : TEXTS.loading}</p>;
+  if (entity === undefined) return <p class="soft">{absence(model, id)}</p>;
   const edges = [...edgesOf(model.shown.store, model.shown.store.entities, id)];
   return (
     <div class="details">
@@ -44,6 +46,13 @@ export function Details({ model, id }: { model: Model; id: Id }) {
       <Pairs title={TEXTS.attributes} values={entity.attributes ?? {}} />
     </div>
   );
+}
+
+/** Why nothing is shown of it. */
+function absence(model: Model, id: Id): string {
+  if (!model.isPast.value) return model.isComplete.value ? TEXTS.gone : TEXTS.loading;
+  if (model.past.value?.state !== "shown") return TEXTS.loading;
+  return isForgotten(model.forgotten.value, "topology", id) ? TEXTS.forgottenThen.topology : TEXTS.goneThen;
 }
 
 function Title({ entity }: { entity: Entity }) {
@@ -97,7 +106,7 @@ function Reasons({ model, entity }: { model: Model; entity: Entity }) {
   const reasons = health?.reasons ?? [];
   return (
     <Section title={TEXTS.reasons}>
-      {health === null && <p class="soft">{TEXTS.notScored}</p>}
+      {health === null && <p class="soft">{isForgotten(model.forgotten.value, "health", entity.id) ? TEXTS.forgottenThen.health : TEXTS.notScored}</p>}
       {health !== null && reasons.length === 0 && <p class="soft">{TEXTS.noReasons}</p>}
       <ul class="reasons">
         {reasons.map((reason) => (
@@ -150,12 +159,10 @@ interface Reached {
   readonly is_lost: boolean;
 }
 
-interface Reach {
+interface Reach extends Known {
   readonly lost: number;
   readonly impaired: number;
   readonly entities: readonly Reached[];
-  readonly forgotten: readonly string[];
-  readonly remarks: readonly string[];
 }
 
 function Impact({ model, id }: { model: Model; id: Id }) {
@@ -182,12 +189,7 @@ function Impact({ model, id }: { model: Model; id: Id }) {
       {value !== null && (
         <>
           <p>{value.entities.length === 0 ? TEXTS.impactNone : TEXTS.impactOf(value.lost, value.impaired)}</p>
-          {value.forgotten.length > 0 && <p class="soft">{TEXTS.impactPartly}</p>}
-          {value.remarks.map((each) => (
-            <p key={each} class="soft">
-              {each}
-            </p>
-          ))}
+          <NotKnown model={model} of={value} />
           <ul class="plain">
             {value.entities.slice(0, CONNECTIONS).map((each) => (
               <li key={each.id}>
