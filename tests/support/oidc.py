@@ -85,3 +85,16 @@ async def logged_in(browser: httpx.AsyncClient, start: httpx.Response, person: s
         data = {"prompt": prompt[1], "login": person, "password": "any"}
         answer = await browser.post(answer.url.join(html.unescape(action[1])), data=data)
     raise AssertionError("the provider did not send the browser back")
+
+
+async def come_back(browser: httpx.AsyncClient, person: str) -> str:
+    """Where the provider sends a browser after a login that it began at the gateway."""
+    start = await browser.get("/login/provider", headers={"sec-fetch-site": "same-origin"})
+    assert start.status_code == 303, start.text
+    return await logged_in(browser, start, person)
+
+
+async def log_in(browser: httpx.AsyncClient, person: str) -> httpx.Response:
+    """Log in at the gateway; its cookie is the browser's from then on."""
+    back = await come_back(browser, person)
+    return await browser.get(back, headers={"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"})

@@ -19,13 +19,13 @@ from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.health import Aggregate
 from kgents_shared.contract.incident import Affected, Decided, Incident, IncidentReason, Moment, Root
 from kgents_shared.contract.notice import Notice
-from kgents_shared.contract.pulse import ResourcePulse
+from kgents_shared.contract.pulse import DatabasePulse, EdgeSample, Pulse, ResourcePulse, TrafficPulse
 from kgents_shared.contract.silence import Matcher, Silence
 from kgents_shared.contract.tokens import Token, digest_of
 from kgents_shared.contract.topology import ResolvedConnection, TopologyEntity
 from support.build import NOW
 from support.decisions import make_silence, stored
-from support.gateway import EVENTS, Running, SseReader
+from support.gateway import EVENTS, Running, SseReader, caught_up
 from support.incidents import make_incident
 from support.running import running
 from support.state import edge, make_alert, make_event, make_health, make_topology, publish
@@ -140,6 +140,28 @@ def silence(place: str) -> Silence:
     return make_silence(f"quiet-{place}", cluster=cluster, matchers=[matcher], reason=place)
 
 
+def pulses(place: str) -> list[Pulse]:
+    """What a place uses and whom it calls, and one of a database that is in no topology; their sentences name all."""
+    ref, cluster, namespace = pod(place), *PLACES[place]
+    of: dict[str, Any] = {"timestamp": datetime.now(UTC), "interval_s": 5, "text": f"{ref}: {NAMES}"}
+    others: list[Ref | str] = [*map(pod, PLACES), NAMES]
+    called = [EdgeSample(peer=each, kind="http", n=1, spans=1) for each in others]
+    database = Ref(cluster, "database", f"{place}-orders", namespace)
+    return [
+        ResourcePulse(ref=ref, source="k8s", cpu_percent=3.0, memory_bytes=7, **of),
+        TrafficPulse(ref=ref, source="otel", edges=called, custom={"requests_per_sec": 1.0}, **of),
+        DatabasePulse(ref=database, source="db", backend="postgres", phase="healthy", **of),
+    ]
+
+
+async def filled(bus: Bus, gateway: Running) -> None:
+    """The streams hold every place, and the gateway has read them."""
+    await fill(bus)
+    await caught_up(bus, gateway)
+    await eventually(lambda: len(gateway.gateway.incidents.all()) == len(PLACES))
+    await eventually(lambda: len(gateway.gateway.incidents.silences()) == len(PLACES))
+
+
 async def fill(bus: Bus) -> None:
     """Entities of every place with health, alerts, events and figures; each names those of all others."""
     for place in PLACES:
@@ -151,10 +173,8 @@ async def fill(bus: Bus) -> None:
             make_alert(ref=ref, text=f"{ref}: {NAMES}"),
             make_event(ref=ref, text=f"{ref}: {NAMES}", message=NAMES),
         )
-        sample = ResourcePulse(
-            text="", ref=ref, source="k8s", timestamp=datetime.now(UTC), interval_s=5, cpu_percent=3.0, memory_bytes=7
-        )
-        await (await bus.session()).request(ref.subject("pulse", source="k8s"), encode(sample))
+        for sample in pulses(place):
+            await (await bus.session()).request(sample.ref.subject("pulse", source=sample.source), encode(sample))
         await stored(bus, incident(place), silence(place))
         of: dict[str, Any] = {"cluster": ref.cluster, "incident": incident_id(place), "text": NAMES}
         await stored(bus, Notice(receiver="ops", delivered=1, delivered_state="open", **of))
@@ -165,11 +185,11 @@ async def fill(bus: Bus) -> None:
 
 @asynccontextmanager
 async def following(
-    gateway: Running, identity: str, path: str, last_id: str = "", **params: Any
+    gateway: Running, headers: dict[str, str], path: str, last_id: str = "", **params: Any
 ) -> AsyncIterator[SseReader]:
     reader = SseReader()
     async with (
-        httpx.AsyncClient(base_url=gateway.server.address, headers=bearer(identity), timeout=30) as client,
+        httpx.AsyncClient(base_url=gateway.server.address, headers=headers, timeout=30) as client,
         running(reader.run(client, path, last_id=last_id, params=params)),
     ):
         await eventually(lambda: reader.is_ready or (path == EVENTS and "hello" in reader.names))

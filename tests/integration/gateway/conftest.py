@@ -7,9 +7,8 @@ import pytest
 
 from kgents_shared.bus.client import Bus
 from support.fixtures import bus, server
-from support.gateway import Running, caught_up, serving
-from support.scopes import PLACES, fill, write
-from support.waiting import eventually
+from support.gateway import Running, serving
+from support.scopes import filled, write
 
 __all__ = ["bus", "gateway", "server"]
 
@@ -24,8 +23,5 @@ async def gateway(bus: Bus) -> AsyncIterator[Running]:
 async def guarded(bus: Bus, tmp_path: Path) -> AsyncIterator[Running]:
     """A gateway that asks for a token, and holds everything."""
     async with serving(bus, tokens_file=write(tmp_path / "tokens")) as gateway:
-        await fill(bus)
-        await caught_up(bus, gateway)
-        await eventually(lambda: len(gateway.gateway.incidents.all()) == len(PLACES))
-        await eventually(lambda: len(gateway.gateway.incidents.silences()) == len(PLACES))
+        await filled(bus, gateway)
         yield gateway

@@ -15,7 +15,7 @@ from support.build import make_ref
 from support.decisions import stored
 from support.gateway import ENTITIES, Running, SseReader, serving
 from support.incidents import make_incident
-from support.oidc import OidcProvider, logged_in, new_keys
+from support.oidc import OidcProvider, come_back, log_in, logged_in, new_keys
 from support.ports import free_port
 from support.state import make_topology, publish
 from support.waiting import MACHINE, eventually, within
@@ -56,18 +56,6 @@ async def site(bus: Bus, tmp_path: Path) -> AsyncIterator[Site]:
 async def browser(gateway: Running) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(base_url=gateway.server.address, timeout=30) as client:
         yield client
-
-
-async def come_back(browser: httpx.AsyncClient, person: str) -> str:
-    """Where the provider sends the browser after a login."""
-    start = await browser.get("/login/provider", headers={"sec-fetch-site": "same-origin"})
-    assert start.status_code == 303, start.text
-    return await logged_in(browser, start, person)
-
-
-async def log_in(browser: httpx.AsyncClient, person: str) -> httpx.Response:
-    back = await come_back(browser, person)
-    return await browser.get(back, headers={"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"})
 
 
 async def count(browser: httpx.AsyncClient) -> int | None:

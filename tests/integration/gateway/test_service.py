@@ -51,7 +51,7 @@ async def beat_of(bus: Bus, instance: str) -> Heartbeat:
 
 
 async def test_gateways_work_beside_each_other_without_a_lease(bus: Bus, server: NatsServer, tmp_path: Path) -> None:
-    await publish(bus, make_topology("a"), make_topology("b"))
+    await publish(bus, make_topology("a"), make_topology("vault-of-the-bank"))
     ports = {"one": free_port(), "two": free_port()}
     probes = {"one": free_port(), "two": free_port()}
     async with (
@@ -70,6 +70,7 @@ async def test_gateways_work_beside_each_other_without_a_lease(bus: Bus, server:
             metrics = (await client.get(f"http://127.0.0.1:{probes[instance]}/metrics")).text
             assert "kgents_gateway_entities 2.0" in metrics
             assert "kgents_gateway_waiting_bytes 0.0" in metrics
+            assert "vault-of-the-bank" not in metrics, "who reads figures of the service reads no names"
         stored = await last_seq(bus, "KGENTS_META")
         assert await second.stop() == 0
         assert (await beat_of(bus, "two")).state == "stopped"

@@ -56,7 +56,7 @@ async def test_no_door_opens_without_a_token_that_may_read(guarded: Running) -> 
 
 
 async def test_a_withdrawn_token_ends_its_streams_and_no_other(guarded: Running, tmp_path: Path) -> None:
-    async with following(guarded, "all", ENTITIES), following(guarded, "shop", EVENTS):
+    async with following(guarded, bearer("all"), ENTITIES), following(guarded, bearer("shop"), EVENTS):
         reader = SseReader()
         async with httpx.AsyncClient(base_url=guarded.server.address, headers=bearer("east"), timeout=30) as client:
             reading = asyncio.create_task(reader.run(client, ENTITIES))
@@ -78,7 +78,7 @@ async def test_a_scope_that_is_narrowed_ends_the_streams_of_the_wide_one(guarded
         write(tmp_path / "tokens", [Token("all", digest_of("all"), ("east",), ("shop",))])
         with pytest.raises(httpx.RemoteProtocolError):
             await reading
-    async with following(guarded, "all", ENTITIES, last_id=reader.last_id) as again:
+    async with following(guarded, bearer("all"), ENTITIES, last_id=reader.last_id) as again:
         assert places_in(" ".join(again.state)) == {"eastshop"}
         assert again.data("hello")[0]["mode"] == "snapshot"
 
@@ -99,7 +99,7 @@ async def test_a_new_token_is_accepted_and_an_old_one_refused_without_a_restart(
 
     write(file, [*BASE, Token("new", digest_of("new"))])
     await eventually(is_accepted)
-    async with following(guarded, "new", ENTITIES):
+    async with following(guarded, bearer("new"), ENTITIES):
         write(file, [Token("new", digest_of("new"))])
         await eventually(is_refused)
         assert await status("new") == 200
@@ -108,10 +108,10 @@ async def test_a_new_token_is_accepted_and_an_old_one_refused_without_a_restart(
 async def test_one_token_may_not_open_all_streams(bus: Bus, tmp_path: Path) -> None:
     limits = LimitsConfig(streams=2)
     async with serving(bus, tokens_file=write(tmp_path / "tokens"), limits=limits) as gateway:
-        async with following(gateway, "all", ENTITIES), following(gateway, "all", EVENTS):
+        async with following(gateway, bearer("all"), ENTITIES), following(gateway, bearer("all"), EVENTS):
             response = await gateway.client.get(ENTITIES, headers=bearer("all"))
             assert (response.status_code, response.headers["retry-after"]) == (429, "30")
-            async with following(gateway, "east", ENTITIES):
+            async with following(gateway, bearer("east"), ENTITIES):
                 assert len(gateway.gateway.connections) == 3
-        async with following(gateway, "all", ENTITIES):
+        async with following(gateway, bearer("all"), ENTITIES):
             pass

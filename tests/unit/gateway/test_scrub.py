@@ -3,11 +3,13 @@
 import msgspec
 import pytest
 
-from kgents_gateway.access.scrub import scrubbed, scrubbed_versions
+from kgents_gateway.access.scrub import scrubbed, scrubbed_pulse, scrubbed_versions
 from kgents_shared.contract.codec import encode
-from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.entity import OTHER, Ref
 from kgents_shared.contract.health import Edge, Reason
+from kgents_shared.contract.pulse import EdgeSample, TrafficPulse
 from kgents_shared.view.entity import EntityView, Rows, key_of_ref
+from support.build import NOW
 from support.state import edge, make_alert, make_health, make_topology
 
 OWN = Ref("east", "pod", "cart", "shop")
@@ -65,3 +67,17 @@ def test_versions_of_health_alone_name_nobody_outside(now: bytes | None) -> None
     (shown,) = scrubbed_versions(OWN, [view(None)], known, takes)
     assert b"vault-secret" not in text_of(shown)
     assert (b"waits for" in text_of(shown)) == (now is not None)
+
+
+@pytest.mark.parametrize("topology", [CONNECTED, ALONE, None])
+def test_a_pulse_names_no_peer_outside(topology: bytes | None) -> None:
+    inside = Ref("east", "app", "web", "shop")
+    edges = [
+        EdgeSample(peer=each, kind="http", n=1, spans=1) for each in (inside, PEER, "vault-secret.bank.svc", OTHER)
+    ]
+    pulse = TrafficPulse(ref=OWN, source="otel", timestamp=NOW, interval_s=60.0, text=WORDS, edges=edges)
+    shown = scrubbed_pulse(pulse, view(topology), takes)
+    assert isinstance(shown, TrafficPulse)
+    assert [each.peer for each in shown.edges] == [inside, OTHER]
+    assert not any(word in encode(shown) for word in (b"vault-secret", b"bank", b"west"))
+    assert (b"waits for" in encode(shown)) == (topology is not None)

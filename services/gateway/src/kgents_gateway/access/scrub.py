@@ -10,8 +10,9 @@ from typing import Any, Final
 import msgspec
 
 from kgents_shared.contract import codec
-from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.entity import STAND_INS, Ref
 from kgents_shared.contract.event import Event
+from kgents_shared.contract.pulse import Pulse, TrafficPulse
 from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.contract.vocabulary.kinds import KINDS
 from kgents_shared.view.entity import EntityView, Rows
@@ -62,6 +63,23 @@ def scrubbed_versions(ref: Ref, views: Iterable[EntityView], now: EntityView | N
     newest = next((each for each in reversed(known) if each is not None), None)
     hidden = hidden_peers(known, takes)
     return [_in_scope(EntityView(view.key, view.rows), newest, hidden, takes) for view in versions]
+
+
+def scrubbed_pulse(pulse: Pulse, view: EntityView | None, takes: Takes) -> Pulse:
+    """A pulse of an entity: its figures, and only what it calls that may be seen."""
+    edges = pulse.edges if isinstance(pulse, TrafficPulse) else []
+    if not pulse.text and not edges:
+        return pulse
+    topology = view.topology if view is not None else None
+    called = {each.peer for each in edges if isinstance(each.peer, Ref) and not takes(each.peer)}
+    hidden = hidden_peers([topology], takes) | called
+    replace = _silent if topology is None else replacing(pulse.ref, topology, hidden, takes)
+    if replace is not None and pulse.text:
+        pulse = msgspec.structs.replace(pulse, text=replace(pulse.text))
+    if isinstance(pulse, TrafficPulse):  # a peer without a ref is an address, of which it is not known whose it is
+        shown = [each for each in edges if (takes(each.peer) if isinstance(each.peer, Ref) else each.peer in STAND_INS)]
+        return msgspec.structs.replace(pulse, edges=shown)
+    return pulse
 
 
 def _in_scope(view: EntityView, topology: TopologyEntity | None, hidden: set[Ref], takes: Takes) -> EntityView:

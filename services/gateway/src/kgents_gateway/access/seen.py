@@ -3,16 +3,17 @@
 Questions and streams reach entities, events and figures through `World` alone. This is a World without what is outside.
 """
 
+import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Final, TypeVar
 
 import msgspec
 
-from kgents_gateway.access.scrub import scrubbed, scrubbed_event, scrubbed_versions
+from kgents_gateway.access.scrub import scrubbed, scrubbed_event, scrubbed_pulse, scrubbed_versions
 from kgents_gateway.access.seen_incidents import SeenIncidents
 from kgents_gateway.cache import Cache
 from kgents_gateway.mark import Mark
@@ -280,16 +281,27 @@ class _SeenStreams:
         return msgspec.structs.replace(found, versions=versions)
 
     async def last_pulses(self, selection: Selection) -> dict[Ref, Pulse]:
-        found = await self._streams.last_pulses(selection)
-        return {ref: pulse for ref, pulse in found.items() if self._now.takes(ref)}
+        return await self._pulses(await self._streams.last_pulses(selection))
 
     async def pulses_at(self, selection: Selection, time: datetime) -> PulsesAt:
         found = await self._streams.pulses_at(selection, time)
-        taken = {ref: pulse for ref, pulse in found.pulses.items() if self._now.takes(ref)}
-        return msgspec.structs.replace(found, pulses=taken)
+        return msgspec.structs.replace(found, pulses=await self._pulses(found.pulses))
+
+    async def _pulses(self, found: Mapping[Ref, Pulse]) -> dict[Ref, Pulse]:
+        """Those of the scope."""
+        taken: dict[Ref, Pulse] = {}
+        time_slice = TimeSlice()
+        for ref, pulse in found.items():
+            if self._now.takes(ref):
+                taken[ref] = scrubbed_pulse(pulse, self._now.whole(ref), self._now.takes)
+            await time_slice.checkpoint()
+        return taken
 
     async def pulses_since(self, ref: Ref, since: datetime, count: int, until: datetime | None = None) -> list[Pulse]:
-        return await self._streams.pulses_since(ref, since, count, until) if self._now.takes(ref) else []
+        if not self._now.takes(ref):
+            return []
+        found, view = await self._streams.pulses_since(ref, since, count, until), self._now.whole(ref)
+        return await asyncio.to_thread(lambda: [scrubbed_pulse(each, view, self._now.takes) for each in found])
 
     async def kept_figures(self, ref: Ref, since: datetime, names: tuple[str, ...], until: datetime | None) -> Kept:
         if not self._now.takes(ref):
