@@ -16,7 +16,7 @@ from kgents_shared.contract.silence import Matcher
 from kgents_shared.contract.subjects import build
 from kgents_shared.contract.tokens import Token, digest_of
 from support.audit import trail
-from support.browser import DESKTOP, PHONE, boxes, page_at, violations
+from support.browser import page_at, violations
 from support.build import NOW, make_ref
 from support.decisions import make_silence, stored
 from support.gateway import Running, caught_up, serving
@@ -223,22 +223,3 @@ async def test_who_may_only_read_is_offered_nothing_and_a_refusal_is_shown(
                     await page.get_by_role("button", name="Acknowledge").click()
                     await has(page, ".decisions [role=status]", "Stored")
     await stored(bus, incident(revision=8), make_silence("quiet", cluster=POD.cluster, op="remove"))
-
-
-async def test_a_phone_and_both_colours_read_it_well(gateway: Running, browser: Any) -> None:
-    for size, colours in ((PHONE, "dark"), (DESKTOP, "light")):
-        address = f"{gateway.server.address}/#tab=incidents&incident={ID}"
-        async with page_at(browser, address, size=size, color_scheme=colours) as page:
-            await has(page, ".details h2", TITLE)
-            await has(page, ".receivers", "ops-chat")
-            await page.get_by_role("button", name="Silence…").click()
-            await page.get_by_label("Reason").wait_for()
-            assert await violations(page) == []
-            assert await page.evaluate("document.documentElement.scrollWidth") <= size[0]
-            panel = (await boxes(page, ".panel"))[0]
-            for box in await boxes(page, ".panel .decisions *, .panel .tabs button"):
-                assert box[0] >= panel[0] - 1, (box, panel)
-                assert box[2] <= panel[2] + 1, (box, panel)
-            await page.get_by_role("button", name="All incidents").click()
-            await has(page, ".incidents", "a mild one")
-            assert await violations(page) == []

@@ -314,17 +314,3 @@ async def test_a_phone_has_rows_of_three_lines_and_a_sheet(gateway: Running, bro
         await page.get_by_role("button", name="Filters").tap()
         await page.get_by_role("checkbox", name="Warning").tap()
         await eventually(lambda: _are(page, ["cart-3"]))
-
-
-async def test_axe_finds_nothing_in_both_colours(gateway: Running, browser: Any) -> None:
-    for theme in ("light", "dark"):
-        address = f"{gateway.server.address}/#id={CART}"
-        async with page_at(browser, address, color_scheme=theme) as page:
-            await has(page, ".reasons", "is not ready")
-            await page.locator(".figure canvas").first.wait_for()
-            assert await page.evaluate("document.documentElement.dataset.theme") == theme
-            assert await violations(page) == []
-            await page.get_by_role("tab", name="Events").click()
-            await has(page, ".event", "cart-2")
-            await page.keyboard.press("Escape")
-            assert await violations(page) == []

@@ -32,6 +32,10 @@ export class Legend {
     this.element.className = "map-legend";
     const summary = document.createElement("summary");
     summary.textContent = TEXTS.map.legend;
+    // It may be longer than there is room: it is scrolled, by keyboard too.
+    this.#lists.tabIndex = 0;
+    this.#lists.setAttribute("role", "region");
+    this.#lists.setAttribute("aria-label", TEXTS.map.legend);
     this.element.append(summary, this.#lists);
   }
 

@@ -76,7 +76,7 @@ export function Pipeline({ model }: { model: Model }) {
       )}
       <section>
         <h2>{TEXTS.instances}</h2>
-        <div class="wide">
+        <div class="wide" tabIndex={0} role="region" aria-label={TEXTS.instances}>
           <table>
             <thead>
               <tr>
