@@ -13,6 +13,7 @@ from support.story_kubernetes import (
     crash_looping,
     daemons,
     deleted,
+    drained,
     node,
     not_ready,
     ready,
@@ -38,6 +39,17 @@ def drain(story: Story) -> None:
     story.at("5m10s", app("web", terminating(ready("web-1")), ready("web-2", node="node-2"), moving, replicas=2))
     story.at("5m40s", app("web", ready("web-2", node="node-2"), ready("web-3", node="node-2")))
     story.at("8m", node(is_cordoned=True, is_ready=False))
+    story.at("20m", node())
+
+
+def drain_of_the_only_pod(story: Story) -> None:
+    """Its new one takes four minutes to start."""
+    story.at("0s", app("web", ready("web-1")))
+    story.at("5m", node(is_cordoned=True))
+    moving = starting("web-2", node="node-2")
+    story.at("5m10s", app("web", drained(ready("web-1")), moving, replicas=1))
+    story.at("5m40s", app("web", not_ready("web-2", node="node-2")))
+    story.at("9m10s", app("web", ready("web-2", node="node-2")))
     story.at("20m", node())
 
 
@@ -85,7 +97,7 @@ def compose(story: Story) -> None:
     story.at("7m", container("web", policy="no", incarnation=2))
 
 
-PLANNED = [drain, rollout, stateful_rollout, scale_to_zero, autoscaler, compose]
+PLANNED = [drain, drain_of_the_only_pod, rollout, stateful_rollout, scale_to_zero, autoscaler, compose]
 
 
 @pytest.mark.parametrize("plan", PLANNED)

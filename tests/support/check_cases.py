@@ -102,6 +102,7 @@ STATES |= {
         State(entity(Ref("c1", "volume", "it"), "running", "NodeResizeError"), 0, ()),
         State(entity(Ref("c1", "volume", "it"), "running", "FileSystemResizePending"), 0, ()),
     ),
+    "KG-058": lasting("deployment", "pending", "PodsNotReady", 299, 300, lost_service=True, is_evicted=True),
 }
 # check → (a pulse beyond its first threshold, one short of it)
 PULSES: dict[str, tuple[Pulse, Pulse]] = {

@@ -212,6 +212,13 @@ def terminating(pod: Json) -> Json:
     return pod | {"metadata": pod["metadata"] | {"deletionTimestamp": "", "deletionGracePeriodSeconds": GRACE_S}}
 
 
+def drained(pod: Json, because: str = "EvictionByEvictionAPI") -> Json:
+    """It was evicted through the API, and is still there; `because`: as the condition says it."""
+    found = copy.deepcopy(terminating(pod))
+    found["status"]["conditions"].append({"type": "DisruptionTarget", "status": "True", "reason": because})
+    return found
+
+
 def evicted(name: str, **more: Any) -> Json:
     """The kubelet evicted it; the object stays."""
     found = pod(name, None, phase="Failed", **more)

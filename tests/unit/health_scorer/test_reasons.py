@@ -33,7 +33,7 @@ OTHER_WORDS = """
     AbleToScale ScalingActive ScalingLimited Accepted Programmed ResolvedRefs Complete Failed Forbid Active
     Terminating ExternalIP InternalIP Hostname InternalDNS ExternalDNS Ready True False Always Succeeded Initialized
     PodScheduled Running NewReplicaSetAvailable Progressing RollingUpdate LoadBalancer None Available Bound Egress
-    Ei Gi Ki Mi Pi Ti Image Mounts Normal Warning
+    Ei Gi Ki Mi Pi Ti Image Mounts Normal Warning DisruptionTarget
 """
 """Kinds, conditions, phases, policies, values of fields, units."""
 NOT_REASONS = frozenset(OTHER_WORDS.split())

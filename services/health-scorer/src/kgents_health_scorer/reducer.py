@@ -16,6 +16,7 @@ from kgents_health_scorer.alerts import PENDING, expiry, next_alert, removal
 from kgents_health_scorer.attested import Away
 from kgents_health_scorer.checks.check import Check
 from kgents_health_scorer.debounce import LONG_AGO, SAMPLES
+from kgents_health_scorer.eviction import eviction_of, served_by
 from kgents_health_scorer.family import Family
 from kgents_health_scorer.restored import remember_reason, window_of
 from kgents_health_scorer.root import Unwell, roots, same_origin
@@ -27,7 +28,7 @@ from kgents_health_scorer.walk import AT_ONCE, Walk
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.attestation import Attestation
 from kgents_shared.contract.entity import Ref
-from kgents_shared.contract.health import Health, unattested
+from kgents_shared.contract.health import Eviction, Health, unattested
 from kgents_shared.contract.pulse import Pulse
 from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.contract.vocabulary.attributes import otel
@@ -126,6 +127,8 @@ class Scorer:
         scored.take_entity(entity, now, evidence)
         self._dirty.setdefault(ref, LONG_AGO)
         self._touch(self._family.touched(ref, before, entity), now)
+        if (eviction := eviction_of(entity, entity.at or now, self._entity)) is not None:
+            self._touch(self._behind(entity, eviction), now)
         if scored.level not in ("", "healthy"):  # a restored one has not been judged yet
             self._note_pod(ref, now, is_bad=True)
 
@@ -206,13 +209,18 @@ class Scorer:
         if (workload := self._family.note(ref, is_bad=is_bad)) is not None:
             self._touch((workload,), now)
 
+    def _behind(self, pod: TopologyEntity, eviction: Eviction) -> Iterator[Ref]:
+        """What loses a pod that is evicted, which it takes note of."""
+        for ref in served_by(pod):
+            if (scored := self._entities.get(ref)) is not None:
+                scored.standing.note(eviction)
+                yield ref
+
     def _entity(self, ref: Ref) -> TopologyEntity | None:
-        scored = self._entities.get(ref)
-        return scored.entity if scored is not None else None
+        return scored.entity if (scored := self._entities.get(ref)) is not None else None
 
     def _measured(self, ref: Ref) -> frozenset[str]:
-        scored = self._entities.get(ref)
-        return scored.measured() if scored is not None else frozenset()
+        return scored.measured() if (scored := self._entities.get(ref)) is not None else frozenset()
 
     def _unmatched_entity(self, ref: Ref) -> ScoredEntity:
         if (known := self._unmatched.get(ref)) is not None:

@@ -13,7 +13,6 @@ from msgspec import UNSET, structs
 from kgents_health_scorer import found
 from kgents_health_scorer.attested import Attested, Away
 from kgents_health_scorer.checks.check import Kin, SampleCheck, SeriesCheck, State, StateCheck
-from kgents_health_scorer.checks.kubernetes import lost_service
 from kgents_health_scorer.checks.status import SILENT, UNKNOWN
 from kgents_health_scorer.debounce import LONG_AGO, Window
 from kgents_health_scorer.figures import Figures
@@ -21,6 +20,7 @@ from kgents_health_scorer.history import History
 from kgents_health_scorer.kinship import by_figure, related, restarted
 from kgents_health_scorer.series import Judging, Remembered, Track
 from kgents_health_scorer.source import SKEW, TRAFFIC, Source, name_of
+from kgents_health_scorer.standing import Standing
 from kgents_health_scorer.verdict import Checks, Finding, Verdict, is_plain, verdict_of
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.entity import Ref
@@ -40,12 +40,9 @@ class ScoredEntity:
         "_has_suspects",
         "_is_calm",
         "_is_judged",
-        "_lost_service",
         "_named",
-        "_reason_since",
         "_remembered",
         "_sources",
-        "_status_since",
         "_turns_at",
         "alerts",
         "attested",
@@ -58,6 +55,7 @@ class ScoredEntity:
         "ref",
         "restored",
         "since",
+        "standing",
         "uid",
     )
 
@@ -78,9 +76,7 @@ class ScoredEntity:
         self.attested = Attested()
         self._entity_evidence = ""
         self.history = History()
-        self._status_since = LONG_AGO
-        self._reason_since = LONG_AGO
-        self._lost_service = False
+        self.standing = Standing()
         self.restored: Observed | None = None
         self._sources: dict[str, Source] = {}
         self._ahead: dict[str, Source] = {}  # of an incarnation that is not in the topology (yet)
@@ -103,15 +99,10 @@ class ScoredEntity:
             known = (*self._sources.items(), *self._ahead.items())
             self._sources = {name: each for name, each in known if each.uid == entity.uid}
             self._ahead.clear()
-        before, since = self.entity, entity.at or now
-        if before is None or is_renewed or before.status != entity.status:
-            self._status_since = since
-            self._lost_service = before is not None and not is_renewed and lost_service(before, entity)
-            if before is not None and entity.status == "running":  # it was not measured while it did not run
-                for source in self._sources.values():
-                    source.wait_again(now)
-        if before is None or is_renewed or (before.status, before.reason) != (entity.status, entity.reason):
-            self._reason_since = since
+        is_changed = self.standing.change(None if is_renewed else self.entity, entity, entity.at or now)
+        if is_changed and self.entity is not None and entity.status == "running":  # until now it was not measured
+            for source in self._sources.values():
+                source.wait_again(now)
         self.entity = entity
         self.uid = entity.uid or self.uid
         self._entity_evidence = evidence
@@ -318,34 +309,32 @@ class ScoredEntity:
         restored, self.restored = self.restored, None
         incarnation = str(entity.attributes.get(otel.K8S_POD_UID) or self.uid)
         if restored is not None and restored.incarnation == incarnation:
-            self._go_on_from(restored, entity)
+            self.standing.go_on_from(restored, entity)
         self.history.renew(incarnation, self.now, calm)
 
-    def _go_on_from(self, restored: Observed, entity: TopologyEntity) -> None:
-        if restored.status != entity.status:  # which it became while no scorer ran
-            self._lost_service |= lost_service(restored, entity)
-            return
-        self._lost_service |= restored.lost_service
-        self._status_since = min(self._status_since, restored.status_since or self._status_since)
-        if restored.reason == entity.reason:
-            self._reason_since = min(self._reason_since, restored.reason_since or self._reason_since)
-
     def _state(self, entity: TopologyEntity, kin: Kin, silent: tuple[str, ...]) -> State:
-        ages = ((self.now - since).total_seconds() for since in (self._status_since, self._reason_since))
-        status_age_s, reason_age_s = ages
-        lost = self._lost_service
-        return State(entity, status_age_s, silent, reason_age_s=reason_age_s, kin=kin, lost_service=lost, now=self.now)
+        past = self.standing
+        return State(
+            entity,
+            (self.now - past.status_since).total_seconds(),
+            silent,
+            reason_age_s=(self.now - past.reason_since).total_seconds(),
+            kin=kin,
+            lost_service=past.lost_service,
+            is_evicted=past.is_evicted,
+            now=self.now,
+        )
 
     def observed(self, entity: TopologyEntity) -> Observed | None:
         """What it is judged by; None if that is only that it runs. No restart is a count, too."""
-        restarts = self.history.restarts
+        restarts, past, evicted = self.history.restarts, self.standing, self.standing.eviction(self.now)
         is_plain = (entity.status, entity.reason) == ("running", "")
-        if is_plain and restarts is None and not self.history.recurrences:
+        if is_plain and restarts is None and evicted is None and not self.history.recurrences:
             return None
-        status_since = self._status_since if entity.status != "running" else None
-        since = status_since, self._reason_since if not is_plain else None
+        status_since = past.status_since if entity.status != "running" else None
+        since = status_since, past.reason_since if not is_plain else None
         of, last_exit = self.history.incarnation, self.history.last_exit
-        return Observed(entity.status, entity.reason, *since, restarts, of, self._lost_service, last_exit)
+        return Observed(entity.status, entity.reason, *since, restarts, of, past.lost_service, last_exit, evicted)
 
     def measured(self) -> frozenset[str]:
         """The checks that are judged by its figures."""

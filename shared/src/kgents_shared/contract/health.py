@@ -82,6 +82,14 @@ class Recurrence(Wire, frozen=True):
     """Of the last finding, if it was on a connection: on another one it is another finding."""
 
 
+class Eviction(Wire, frozen=True):
+    """That pods of an entity were evicted on purpose, as by a drain."""
+
+    since: Time
+    until: Time
+    """Until when what it serves may be lost because of that: they were given this time to end."""
+
+
 class Observed(Wire, frozen=True):
     """What an entity was judged by, if that is anything but that it runs and counts no restarts."""
 
@@ -99,6 +107,8 @@ class Observed(Wire, frozen=True):
     """Whether it served until its status became what it is, and was neither scaled, moved nor updated."""
     last_exit: str = ""
     """How its last run ended, if its source says so: `last exit 1 (Error)`."""
+    evicted: Eviction | None = None
+    """The last one of pods behind it; None: none that still matters."""
 
 
 class Baseline(Wire, frozen=True):

@@ -11,6 +11,7 @@ from kgents_collector_k8s.mapping.fragment import Fragment, Kind, Owner, Scope
 from kgents_collector_k8s.mapping.pod_status import ended, restarts, status_of, word_of
 from kgents_collector_k8s.mapping.reference import claims, configured, mentions, named
 from kgents_collector_k8s.mapping.resources import pod_resources
+from kgents_collector_k8s.objects.metadata import condition
 from kgents_collector_k8s.objects.pod import Pod
 from kgents_shared.contract.address import is_loopback, is_unspecified, join, normalised
 from kgents_shared.contract.entity import Connection, Ref
@@ -66,6 +67,7 @@ def _attributes(pod: Pod, word: str) -> Attributes:
         otel.K8S_POD_STATUS_PHASE: intern(status.phase),
         otel.K8S_POD_STATUS_REASON: intern(word),
         **_last_end(pod),
+        attribute.POD_DISRUPTION_REASON: _disruption(pod),
         attribute.POD_RESTART_COUNT: restarts(pod),
         attribute.POD_QOS_CLASS: intern(status.qos_class),
         attribute.POD_HOST_NETWORK: spec.host_network or None,
@@ -74,6 +76,11 @@ def _attributes(pod: Pod, word: str) -> Attributes:
         otel.K8S_NODE_NAME: intern(spec.node_name),
         **pod_resources(spec),
     }
+
+
+def _disruption(pod: Pod) -> str:
+    found = condition(pod.status.conditions, "DisruptionTarget")
+    return intern(found.reason) if found is not None and found.status == "True" else ""
 
 
 def _last_end(pod: Pod) -> Attributes:

@@ -88,6 +88,8 @@ class State(msgspec.Struct, frozen=True, gc=False):
     kin: Kin = Kin()
     lost_service: bool = False
     """Whether it served until its status became what it is, and was neither scaled, moved nor updated."""
+    is_evicted: bool = False
+    """Whether it did so because its pods were evicted on purpose."""
     now: datetime | None = None
 
     @property

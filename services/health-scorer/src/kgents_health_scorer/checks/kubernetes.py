@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from kgents_health_scorer.checks.check import AgeCheck, Check, State, StateCheck, Thresholds
+from kgents_health_scorer.eviction import PLANNED_S
 from kgents_shared.contract.health import Observed
 from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.contract.vocabulary import kinds
@@ -38,7 +39,15 @@ def lost_service(before: TopologyEntity | Observed, after: TopologyEntity) -> bo
 
 
 def _outage_s(state: State) -> float:
-    return state.status_age_s if state.lost_service else 0.0
+    return state.status_age_s if state.lost_service and not _is_moving(state) else 0.0
+
+
+def _is_moving(state: State) -> bool:
+    return state.lost_service and state.is_evicted and state.status_age_s < PLANNED_S
+
+
+def _moving(state: State) -> str | None:
+    return "evicted" if _is_moving(state) else None
 
 
 def _with(status: str, reason: str) -> Callable[[State], float]:
@@ -112,7 +121,8 @@ CHECKS: Final[tuple[Check, ...]] = (
         why="It had ready endpoints, and requests to it fail now. Its pods are there and not ready: read the findings "
         "and the readiness probes of the pods behind it.",
         source="Critical within a minute, since all its requests fail. A Service that never had a ready endpoint, or "
-        "whose pods are replaced or scaled to zero, is not meant: KG-004 has those that wait for too long.",
+        "whose pods are replaced or scaled to zero, is not meant: KG-004 has those that wait for too long. One whose "
+        "pods were evicted on purpose has five minutes (KG-058).",
     ),
     AgeCheck(
         id="KG-041",
@@ -125,7 +135,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         why="It was rolled out and ready, and none of its pods is ready now. What its pods have in common is the "
         "cause: a dependency, a configuration, a node.",
         source="Critical within a minute, since it serves no one. A rollout, a start and scaling are not meant: KG-004 "
-        "has those that take too long.",
+        "has those that take too long. One whose pods were evicted on purpose has five minutes (KG-058).",
     ),
     AgeCheck(
         id="KG-042",
@@ -293,5 +303,18 @@ CHECKS: Final[tuple[Check, ...]] = (
         text="{entity} cannot be resized: {value}.",
         why="It keeps its old size. Events of the claim have the message of the storage driver.",
         source="The platform itself reports it; no threshold is involved.",
+    ),
+    StateCheck(
+        id="KG-058",
+        name="pods evicted on purpose",
+        applies_to=_WORKLOADS | {kinds.SERVICE},
+        find=_moving,
+        severity=0.3,
+        alerts=False,
+        text="{entity} has no ready pod: its pods were evicted on purpose, and none is ready again.",
+        why="Its node is drained, or an autoscaler or descheduler moves its pods. It serves no one meanwhile: more "
+        "replicas and a PodDisruptionBudget keep one of them ready.",
+        source="Five minutes, as long as a new pod may take to start. It is no alert, since someone wants it so; "
+        "KG-041 and KG-040 are the alerts if it takes longer.",
     ),
 )

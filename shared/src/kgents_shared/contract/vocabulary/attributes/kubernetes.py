@@ -62,6 +62,11 @@ PERSISTENTVOLUMECLAIM_ACCESS_MODES: Final = _attribute(
 PERSISTENTVOLUMECLAIM_VOLUME_MODE: Final = _attribute(
     "kgents.k8s.persistentvolumeclaim.volume_mode", "`Filesystem` or `Block`."
 )
+POD_DISRUPTION_REASON: Final = _attribute(
+    "kgents.k8s.pod.disruption.reason",
+    "Why the cluster ends it, by its condition DisruptionTarget: `EvictionByEvictionAPI` (a drain), "
+    "`PreemptionByScheduler`, `DeletionByTaintManager`, …",
+)
 POD_RESOURCE: Final = _OURS.family(
     "kgents.k8s.pod.{resource}.{bound}",
     "Request or limit, summed over its containers; no limit if one container has none. Units as of capacity.",
