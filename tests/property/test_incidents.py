@@ -258,7 +258,9 @@ def apply(grouped: Grouped, step: Step) -> None:  # noqa: C901, PLR0912 - one ca
             grouped.restart()
         case ("silence", (id_, kind)):
             times = {"starts_at": grouped.now, "ends_at": grouped.now + timedelta(seconds=100)}
-            grouped.feed(make_silence(id_, cluster="test", matchers=[Matcher(field="kind", value=kind)], **times))
+            purpose = "maintenance" if kind == "node" else "silence"
+            found = {"matchers": [Matcher(field="kind", value=kind)], "purpose": purpose, **times}
+            grouped.feed(make_silence(id_, cluster="test", **found))
         case ("unsilence", place):
             for each in [each for each in grouped._stored.values() if isinstance(each, Silence)][place:][:1]:
                 grouped.feed(structs.replace(each, op="remove", by="bob"))

@@ -138,6 +138,24 @@ def test_a_window_silences_what_it_names_and_nothing_else() -> None:
     assert "node node-2 KG-044" in unsilenced(found), "what still fires when its window ends is told"
 
 
+def test_a_maintenance_of_a_node_covers_what_is_unwell_because_of_it_and_nothing_else() -> None:
+    """The node is switched off. Of web one pod stays elsewhere and fails by itself; api and its Service go with it."""
+    story = two_nodes()
+    gone = partial(not_ready, node="node-2")
+    story.at("0s", app("api", ready("api-1", node="node-2")), app("web", ready("web-1"), ready("web-2", node="node-2")))
+    story.at("0s", daemons("agent", ready("agent-1"), ready("agent-2", node="node-2")))
+    story.at("10m", node("node-2", is_cordoned=True, is_ready=False))
+    story.at("10m", app("api", gone("api-1")), app("web", ready("web-1"), gone("web-2")))
+    story.at("10m", daemons("agent", ready("agent-1"), gone("agent-2")))
+    window = planned("5m", "50m", kind="node", name="node-2")
+    all_of_it = ["deployment shop/api KG-041", "pod shop/agent-2 KG-043", "pod shop/web-2 KG-043"]
+    assert sorted(causes(incidents(story, until="40m"))) == all_of_it
+    assert unsilenced(incidents(story, window, until="40m")) == []
+    assert sorted(unsilenced(incidents(story, window, until="55m"))) == all_of_it, "when it is over"
+    story.at("42m", app("web", not_ready("web-1"), gone("web-2")))
+    assert unsilenced(incidents(story, window, until="48m")) == ["pod shop/web-2 KG-043"], "web is down elsewhere, too"
+
+
 def test_what_is_found_late_of_a_node_that_went_is_part_of_its_incident() -> None:
     """A pod that stays there counts as not ready 14 minutes after its node does."""
     story = two_nodes()

@@ -41,6 +41,28 @@ class Explaining:
                 return found
         return self._companion(alert, window_s)
 
+    def causes(self, alert: Known) -> list[Known]:
+        """All alerts that may have caused this one, by any relation, whenever they began."""
+        head, found = self._graph.head(alert.entity), dict[str, Known]()
+        for relation in alert.explanation.explained_by:
+            for frontier in self.onward(alert.entity, relation):
+                firing = (each for key in frontier for each in self._firing.of(self._near(key)))
+                near = {each.subject: each for each in firing if each.breaks and self._graph.head(each.entity) != head}
+                found |= near
+                if near:
+                    break
+        return list(found.values())
+
+    def onward(self, entity: str, relation: Relation) -> Iterator[tuple[str, ...]]:
+        """What an entity needs in this way, and beyond that, as far as it is asked."""
+        frontier = self._graph.related(entity, relation)
+        for _ in range(self._quiet_hops + 1):
+            if not frontier or len(frontier) > FRONTIER_MAX:
+                return
+            yield frontier
+            beyond = (to for key in frontier for each in _ONWARD[relation] for to in self._graph.related(key, each))
+            frontier = tuple(dict.fromkeys(beyond))
+
     def _companion(self, alert: Known, window_s: float) -> Known | None:
         """An alert of the same entity that is in an incident, and is explained as this one may be.
 
@@ -61,19 +83,12 @@ class Explaining:
         )
 
     def _by(self, relation: Relation, alert: Known, window_s: float) -> Known | None:
-        frontier: tuple[str, ...] = self._graph.related(alert.entity, relation)
-        if not frontier:
-            return None
         head = self._graph.head(alert.entity)
-        for hop in range(self._quiet_hops + 1):
-            if len(frontier) > FRONTIER_MAX:
-                return None
+        for hop, frontier in enumerate(self.onward(alert.entity, relation)):
             causes = [best for key in frontier if (best := self._best(key, alert, head, window_s)) is not None]
             is_all = relation != HOST or hop > 0 or len(causes) == len(frontier)  # it runs on the others, too
             if causes:
                 return min(causes, key=_rank) if is_all else None
-            onward = (to for key in frontier for each in _ONWARD[relation] for to in self._graph.related(key, each))
-            frontier = tuple(dict.fromkeys(onward))
         return None
 
     def _best(self, key: str, alert: Known, head: str, window_s: float) -> Known | None:

@@ -9,6 +9,8 @@ from typing import Final
 
 from msgspec import Struct
 
+from kgents_shared.contract import subjects
+from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.topology import ResolvedConnection, TopologyEntity
 from kgents_shared.contract.vocabulary import edges, kinds
 from kgents_shared.contract.vocabulary.explanations import BACKEND, DEPENDENCY, HOST, SOURCE, STORAGE, Relation
@@ -153,6 +155,15 @@ def key_of(subject: str) -> str:
     """The name of the entity that a subject of the topology or of an alert is about."""
     _, signal, _, rest = subject.split(".", 3)
     return rest.rpartition(".")[0] if signal == "alert" else rest
+
+
+def ref_of(cluster: str, key: str) -> Ref | None:
+    """The entity of this name; None: it is too long to be read back."""
+    tokens = key.split(".")
+    if any(map(subjects.is_hashed, tokens)):
+        return None
+    kind, namespace, name = map(subjects.unescape, tokens)
+    return Ref(cluster, kind, name, namespace)
 
 
 def _node(key: str, entity: TopologyEntity) -> Node:

@@ -14,6 +14,7 @@ from typing import Final
 from msgspec import structs
 
 from kgents_alert_notifier.grouping import lifecycle, shape
+from kgents_alert_notifier.grouping.covering import Covering
 from kgents_alert_notifier.grouping.election import Election
 from kgents_alert_notifier.grouping.explain import Explaining
 from kgents_alert_notifier.grouping.graph import Graph, key_of
@@ -47,6 +48,7 @@ class Incidents:
         self._graph = Graph()
         self._firing = FiringAlerts()
         self._explaining = Explaining(self._graph, self._firing, window_s=config.window_s, quiet_hops=config.quiet_hops)
+        self._covering = Covering(cluster, self._graph, self._explaining, silencing, self._facts)
         self._known: dict[str, Known] = {}  # by subject
         self._waiting: dict[str, Known] = {}  # those that fire and are in no incident
         self._groups: dict[str, Group] = {}  # incidents that are not resolved, by id
@@ -57,6 +59,7 @@ class Incidents:
         self._acknowledgements: dict[str, Acknowledgement] = {}
         self._parents: dict[str, str] = {}  # incident → its parent, not published yet
         self._changed: dict[str, None] = {}  # incidents to look through again
+        self._may_be_covered = False  # whether a maintenance of a machine may cover others than at the last tick
         self._later: dict[str, datetime] = {}  # incidents of which figures have grown, and when to publish that
         self._election: tuple[Election, list[Known]] | None = None  # under way, and who has not elected yet
         self._elected: dict[str, Known] = {}
@@ -85,7 +88,7 @@ class Incidents:
     def on_topology(self, entity: TopologyEntity | None, subject: str) -> None:
         """An entity as it is now, or None: it is gone."""
         key = key_of(subject)
-        self._graph.put(key, entity)
+        self._may_be_covered |= self._graph.put(key, entity)
         if self._silencing.is_any:  # a silence may match its labels
             self._changed.update((each.incident, None) for each in self._firing.of([key]) if each.incident)
 
@@ -126,7 +129,9 @@ class Incidents:
     def tick(self, now: datetime) -> None:
         """Let the time be `now`, by the server's clock."""
         self._now = max(self._now, now)
-        if self._silencing.is_changed(self._now):
+        is_moved = self._may_be_covered and self._silencing.is_of_machines
+        self._may_be_covered = False
+        if self._silencing.is_changed(self._now) or is_moved:
             self._changed.update(dict.fromkeys(self._groups))
         self._changed.update((each, None) for each, group in self._groups.items() if self._is_over(group))
         for incident, at in list(self._later.items()):
@@ -169,6 +174,7 @@ class Incidents:
 
     def _fire(self, alert: Known) -> None:
         self._firing.put(alert)
+        self._may_be_covered = True
         if alert.incident:
             self._changed[alert.incident] = None
         elif not alert.is_gone:
@@ -178,6 +184,7 @@ class Incidents:
     def _settle(self, alert: Known) -> None:
         """It fires no more."""
         self._firing.remove(alert)
+        self._may_be_covered = True
         self._waiting.pop(alert.subject, None)
         if alert.incident:
             self._changed[alert.incident] = None
@@ -299,7 +306,7 @@ class Incidents:
             parent=self._parents.pop(last.id, ""),
             acknowledgement=self._acknowledgements.get(last.id),
             silencing=self._silencing,
-            silenced_by=self._silenced_by(group),
+            silenced_by=self._covering.silenced_by(group.members.values()),
             calm_floor=group.calm_floor,
         )
         if self._is_as_opened(group):
@@ -327,19 +334,6 @@ class Incidents:
         return group.last.calm_at is not None and self._now >= lifecycle.calm_until(
             group.last, self._config, group.calm_floor
         )
-
-    def _silenced_by(self, group: Group) -> list[str]:
-        """The silences that together match all alerts that fire; none if one alert is matched by none."""
-        found: set[str] = set()
-        if not self._silencing.is_any:
-            return []
-        for each in group.members.values():
-            if each.is_firing:
-                silence = self._silencing.of(self._facts(each))
-                if not silence:
-                    return []
-                found.add(silence)
-        return sorted(found)
 
     def _parent(self, group: Group) -> str:
         """The incident that probably caused this one; empty: none, or it was caused by this one."""

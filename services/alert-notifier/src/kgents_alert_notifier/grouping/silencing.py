@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Final
 
-from kgents_alert_notifier.routing.route import matches
+from kgents_alert_notifier.routing.route import listed, matches
 from kgents_alert_notifier.routing.window import MaintenanceConfig, WindowConfig, is_within
 from kgents_shared.contract import subjects
 from kgents_shared.contract.silence import FIELDS, Matcher, Silence
@@ -70,6 +70,30 @@ class Silencing:
             elif matches(self._maintenance[int(name)].match, facts):
                 return _name(int(name))
         return ""
+
+    @property
+    def is_of_machines(self) -> bool:
+        """Whether a maintenance acts that names a kind: it may be one of machines."""
+        return any(self._names_a_kind(each) for each in self._active)
+
+    def of_machine(self, facts: Facts) -> str:
+        """A maintenance that acts on a machine, whatever its alerts: its id; empty: none does."""
+        for name in filter(self._names_a_kind, self._active):
+            silence = self._silences.get(name)
+            if silence is not None and is_silenced(silence, facts):
+                return silence.id
+            if silence is None and matches(self._maintenance[int(name)].match, facts):
+                return _name(int(name))
+        return ""
+
+    def _names_a_kind(self, name: str) -> bool:
+        """Whether it is a maintenance of entities of a kind, rather than of anything, or of all but a kind."""
+        silence = self._silences.get(name)
+        if silence is None:
+            kinds = listed(self._maintenance[int(name)].match.get("kind", []))
+            return any(not each.startswith("!") for each in kinds)
+        is_named = any(each.field == "kind" and not each.is_negated for each in silence.matchers)
+        return is_named and silence.purpose == "maintenance"
 
     def _acting(self, now: datetime) -> Iterable[str]:
         for subject, silence in self._silences.items():

@@ -53,7 +53,10 @@ class WindowConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class MaintenanceConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A planned disruption that comes again: what matches is silenced within the window."""
+    """A planned disruption that comes again: what matches is silenced within the window.
+
+    Of a machine (`kind: node` or `host`), what is unwell because of it is silenced, too.
+    """
 
     window: str = ""
     """The name of a window; empty: always."""

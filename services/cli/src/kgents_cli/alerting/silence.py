@@ -33,7 +33,7 @@ _HEADING = ("ID", "CLUSTER", "ENDS IN", "BY", "MATCHES", "REASON")
 @click.option("--for", "duration", default="1h", show_default=True, metavar="TIME", help="How long: 30m, 2h, 7d.")
 @click.option("--from", "start", metavar="TIME", help="When it begins: RFC 3339, or +2h.  [default: now]")
 @click.option("--reason", default="", help="Why; everyone sees it.")
-@click.option("--maintenance", is_flag=True, help="The disruption is planned.")
+@click.option("--maintenance", is_flag=True, help="The disruption is planned; of a machine, with what runs there.")
 @by_option()
 @output_option("text", "json")
 @target_options
@@ -52,6 +52,9 @@ def silence(
     A matcher is FIELD=VALUE or FIELD!=VALUE; `*` stands for any characters. Fields: namespace, kind, name, check,
     severity, incident, label.NAME. An incident is silenced while every alert of it that fires is. Nothing is hidden:
     `kgents incidents` shows it as silenced, and who was notified of its beginning is notified of its end.
+
+    With --maintenance a machine (kind=node or kind=host) covers what is unwell because of it, too: what runs there and
+    nowhere else, and what that explains.
 
     \b
     Examples:
