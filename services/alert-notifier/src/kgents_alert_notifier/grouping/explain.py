@@ -21,25 +21,43 @@ _ONWARD: Final[dict[Relation, tuple[Relation, ...]]] = {
 
 
 class Explaining:
-    """Finds causes among the alerts that fire. It remembers nothing of an alert that may change."""
+    """Finds causes among the alerts that fire. What it remembers of them it forgets when anything changes."""
 
     def __init__(self, graph: Graph, firing: FiringAlerts, *, window_s: float, quiet_hops: int) -> None:
         self._graph = graph
         self._firing = firing
         self._window_s = window_s
         self._quiet_hops = quiet_hops
+        self._related: dict[str, Known | None] = {}  # alert → its cause by a relation; a pass asks again for those left
+        self._as_of = (-1, -1)
+
+    @property
+    def as_of(self) -> tuple[int, int]:
+        """Differs once the alerts that fire, or what they depend on, have changed."""
+        return self._firing.changes, self._graph.changes
 
     def cause(self, alert: Known, *, is_old_too: bool = False) -> Known | None:
         """The alert that probably caused this one; None: it is its own cause.
 
         `is_old_too`: also one that began long before or after it.
         """
+        if not alert.explanation.explained_by:
+            return None
         window_s = float("inf") if is_old_too else self._window_s
-        for relation in alert.explanation.explained_by:
-            found = self._by(relation, alert, window_s)
-            if found is not None:
-                return found
-        return self._companion(alert, window_s)
+        found = self._by_any(alert, window_s) if is_old_too else self._remembered(alert)
+        return found if found is not None else self._companion(alert, window_s)
+
+    def _remembered(self, alert: Known) -> Known | None:
+        if self._as_of != self.as_of:
+            self._related.clear()
+            self._as_of = self.as_of
+        if alert.subject not in self._related:
+            self._related[alert.subject] = self._by_any(alert, self._window_s)
+        return self._related[alert.subject]
+
+    def _by_any(self, alert: Known, window_s: float) -> Known | None:
+        by = (self._by(relation, alert, window_s) for relation in alert.explanation.explained_by)
+        return next((found for found in by if found is not None), None)
 
     def causes(self, alert: Known) -> list[Known]:
         """All alerts that may have caused this one, by any relation, whenever they began."""
@@ -68,15 +86,15 @@ class Explaining:
 
         What an entity suffers from may end before the last alert of it fires.
         """
+        others = [each for each in self._firing.of((alert.entity,)) if each.incident and each is not alert]
+        if not others:
+            return None
         relations = frozenset(alert.explanation.explained_by)
         return min(
             (
                 each
-                for each in self._firing.of((alert.entity,))
-                if each.incident
-                and each is not alert
-                and not relations.isdisjoint(each.explanation.explained_by)
-                and _is_within(each, alert, window_s)
+                for each in others
+                if not relations.isdisjoint(each.explanation.explained_by) and _is_within(each, alert, window_s)
             ),
             key=_rank,
             default=None,

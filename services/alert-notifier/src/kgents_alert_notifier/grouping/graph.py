@@ -63,17 +63,19 @@ class Graph:
         self._owned: dict[str, dict[str, None]] = {}
         self._related: dict[tuple[str, Relation], tuple[str, ...]] = {}  # both remembered until something changes
         self._heads: dict[str, str] = {}
+        self.changes = 0
+        """How often what depends on it may have changed."""
 
     def __len__(self) -> int:
         return len(self._nodes)
 
-    def put(self, key: str, entity: TopologyEntity | None) -> bool:
-        """Take note of an entity, or that it is gone; returns whether what depends on it may be explained otherwise."""
+    def put(self, key: str, entity: TopologyEntity | None) -> None:
+        """Take note of an entity, or that it is gone."""
         before = self._nodes.get(key)
         after = _node(key, entity) if entity is not None else None
         if before is not None and after is not None and _links(before) == _links(after):
             before.labels = after.labels
-            return False
+            return
         if before is not None:
             self._unlink(key, before)
         if after is not None:
@@ -81,7 +83,7 @@ class Graph:
         if before is not None or after is not None:
             self._related.clear()
             self._heads.clear()
-        return True
+            self.changes += 1
 
     def labels(self, key: str) -> dict[str, str]:
         """The labels of an entity, and those of its owners that it has not itself."""

@@ -81,13 +81,17 @@ class FiringAlerts:
 
     def __init__(self) -> None:
         self._by_entity: dict[str, dict[str, Known]] = {}
+        self.changes = 0
+        """How often they have changed."""
 
     def put(self, alert: Known) -> None:
-        """Note that it fires."""
+        """Note that it fires, or fires otherwise."""
+        self.changes += 1
         self._by_entity.setdefault(alert.entity, {})[alert.subject] = alert
 
     def remove(self, alert: Known) -> None:
         """Note that it fires no more."""
+        self.changes += 1
         of_entity = self._by_entity.get(alert.entity, _NONE)
         of_entity.pop(alert.subject, None)
         if not of_entity:

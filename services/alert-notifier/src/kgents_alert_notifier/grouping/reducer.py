@@ -59,7 +59,7 @@ class Incidents:
         self._acknowledgements: dict[str, Acknowledgement] = {}
         self._parents: dict[str, str] = {}  # incident → its parent, not published yet
         self._changed: dict[str, None] = {}  # incidents to look through again
-        self._may_be_covered = False  # whether a maintenance of a machine may cover others than at the last tick
+        self._covered_as_of = self._explaining.as_of  # a maintenance of a machine may cover others after each change
         self._later: dict[str, datetime] = {}  # incidents of which figures have grown, and when to publish that
         self._election: tuple[Election, list[Known]] | None = None  # under way, and who has not elected yet
         self._elected: dict[str, Known] = {}
@@ -88,7 +88,7 @@ class Incidents:
     def on_topology(self, entity: TopologyEntity | None, subject: str) -> None:
         """An entity as it is now, or None: it is gone."""
         key = key_of(subject)
-        self._may_be_covered |= self._graph.put(key, entity)
+        self._graph.put(key, entity)
         if self._silencing.is_any:  # a silence may match its labels
             self._changed.update((each.incident, None) for each in self._firing.of([key]) if each.incident)
 
@@ -129,8 +129,8 @@ class Incidents:
     def tick(self, now: datetime) -> None:
         """Let the time be `now`, by the server's clock."""
         self._now = max(self._now, now)
-        is_moved = self._may_be_covered and self._silencing.is_of_machines
-        self._may_be_covered = False
+        is_moved = self._silencing.is_of_machines and self._covered_as_of != self._explaining.as_of
+        self._covered_as_of = self._explaining.as_of
         if self._silencing.is_changed(self._now) or is_moved:
             self._changed.update(dict.fromkeys(self._groups))
         self._changed.update((each, None) for each, group in self._groups.items() if self._is_over(group))
@@ -174,7 +174,6 @@ class Incidents:
 
     def _fire(self, alert: Known) -> None:
         self._firing.put(alert)
-        self._may_be_covered = True
         if alert.incident:
             self._changed[alert.incident] = None
         elif not alert.is_gone:
@@ -184,7 +183,6 @@ class Incidents:
     def _settle(self, alert: Known) -> None:
         """It fires no more."""
         self._firing.remove(alert)
-        self._may_be_covered = True
         self._waiting.pop(alert.subject, None)
         if alert.incident:
             self._changed[alert.incident] = None
