@@ -98,6 +98,10 @@ STATES |= {
     "KG-055": lasting("service", "running", "LoadBalancerPending", 900, 899),
     "KG-056": lasting("daemonset", "running", "Misscheduled", 900, 899),
     "KG-205": lasting("nats_server", "running", "JetStreamUnavailable", 30, 29),
+    "KG-059": (
+        State(entity(attributes={"kgents.k8s.drift": "replicas: …", "kgents.k8s.drift.since": DUE}), 0, ()),
+        State(entity(attributes={"kgents.k8s.drift": None}), 0, ()),
+    ),
     "KG-057": (
         State(entity(Ref("c1", "volume", "it"), "running", "NodeResizeError"), 0, ()),
         State(entity(Ref("c1", "volume", "it"), "running", "FileSystemResizePending"), 0, ()),

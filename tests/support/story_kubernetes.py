@@ -14,11 +14,17 @@ from typing import Any, Final
 
 import msgspec
 
+from kgents_collector_k8s.config import Config
+from kgents_collector_k8s.drifting import Drifting, ManifestSet, observed
 from kgents_collector_k8s.inventory import Inventory
+from kgents_collector_k8s.manifests import POLL_S
 from kgents_collector_k8s.mapping import metrics
 from kgents_collector_k8s.mapping.fragment import SOURCE, Scope
 from kgents_collector_k8s.objects.metrics import PodMetrics
+from kgents_shared.contract.api_kinds import OURS
 from kgents_shared.contract.entity import Entity, Ref
+from kgents_shared.kubernetes.desired.drift import Live
+from kgents_shared.kubernetes.desired.manifests import manifests
 from support import kube_objects, kube_workloads
 from support.k8s_objects import decode, kind_of
 from support.kube_objects import Json, make, owned_by, pod_spec
@@ -44,6 +50,8 @@ class Kubernetes:
         """Name of a workload → the objects that belong to it."""
         self.usage: dict[tuple[str, str], dict[str, str]] = {}
         """(namespace, pod) → what each of its containers uses."""
+        self.manifests: list[ManifestSet] = []
+        self.drifting = Drifting(CLUSTER, Config().drift_after_s, ())
         self._sampled_s = float("-inf")
 
     @classmethod
@@ -98,12 +106,14 @@ class Kubernetes:
     def _publish(self) -> None:
         for ref, entity in self._inventory.take():
             if entity is not None:
-                self._world.put(entity)
+                self._world.put(self.drifting.added_to(entity))
             else:
                 self._world.remove(SOURCE, ref)
 
     def poll(self) -> None:
-        """Sample what pods use."""
+        """Sample what pods use, and compare with the manifests."""
+        if self.manifests and self._world.now_s % POLL_S == 0:
+            self._compare()
         if self._world.now_s - self._sampled_s < METRICS_INTERVAL_S or not self.usage:
             return
         self._sampled_s = self._world.now_s
@@ -114,6 +124,18 @@ class Kubernetes:
             found = msgspec.json.decode(msgspec.json.encode(raw), type=PodMetrics)
             for pulse in metrics.pod_pulses(found, self._inventory.entity, self._scope, interval_s=METRICS_INTERVAL_S):
                 self._world.pulse(pulse)
+
+    def _compare(self) -> None:
+        unread = self._world.unread[SOURCE]
+        found = (self._inventory.shown(ref) for ref in self._inventory.of_kinds(OURS))
+        objects = {each.ref: observed(each, unread) for each in found if each is not None}
+        live = Live(CLUSTER, objects, lambda ref: "not observed" if any(each.covers(ref) for each in unread) else "")
+        self._inventory.mark(
+            ref for ref in self.drifting.compare(self.manifests, live, self._world.now) if self._inventory.is_shown(ref)
+        )
+        self._publish()
+        for each in self.drifting.entities():
+            self._world.put(each)
 
 
 def _key(raw: Json) -> tuple[str, str, str]:
@@ -139,6 +161,16 @@ def deleted(kind: str, name: str, namespace: str = NAMESPACE) -> Step:
 
     def step(world: World) -> None:
         Kubernetes.of(world).drop((kind, namespace, name))
+
+    return step
+
+
+def stated(*objects: Json, fault: str = "") -> Step:
+    """From now on the manifests of `deploy` state these objects; or they cannot be read."""
+
+    def step(world: World) -> None:
+        found = [] if fault else manifests(objects, namespace=NAMESPACE, file="deploy")
+        Kubernetes.of(world).manifests = [ManifestSet("deploy", found, fault)]
 
     return step
 

@@ -6,12 +6,15 @@ from pathlib import Path
 import pytest
 
 from kgents_shared.bus.client import Bus
+from kgents_shared.contract.entity import Ref
 from support import kube_objects
 from support.kgents_command import Result, run_kgents
 from support.kube_api import KubeApi
 from support.nats_server import NatsServer
+from support.published import entities
 from support.service_process import ServiceProcess
-from support.truth import in_sync
+from support.tape import Tape
+from support.truth import heartbeat, in_sync
 from support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(120)
@@ -53,3 +56,48 @@ async def test_drift_follows_the_cluster(
         await eventually(lambda: becomes("unknown"))
         api.create(kube_objects.deployment("other", "shop")[0])
         await eventually(lambda: becomes("missing"))
+
+
+async def test_the_collector_says_itself_what_drifts(
+    bus: Bus, server: NatsServer, api: KubeApi, tmp_path: Path
+) -> None:
+    """Without any other service; over restarts, and while the manifests cannot be read."""
+    place = tmp_path / "deploy"
+    place.mkdir()
+    manifest = kube_objects.deployment("cart", "shop", replicas=3)[0]
+    container = manifest["spec"]["template"]["spec"]["containers"][0]
+    container["env"] = [{"name": "PASSWORD", "value": "CANARY"}]
+    (place / "cart.json").write_text(json.dumps(manifest))
+    config = tmp_path / "kgents.yaml"
+    config.write_text(json.dumps({"collector-k8s": {"manifests": [{"path": str(place)}], "drift_after_s": 0}}))
+    cart, deploy = Ref("test", "deployment", "cart", "shop"), Ref("test", "manifests", "deploy")
+
+    def run() -> ServiceProcess:
+        kubeconfig = str(api.kubeconfig(tmp_path / "kubeconfig"))
+        return ServiceProcess(
+            "collector-k8s", server.url, tmp_path, config=config, collector_k8s__kubeconfig=kubeconfig
+        )
+
+    async def becomes(drift: str | None, of: Ref = cart) -> None:
+        async def is_so() -> bool:
+            found = (await entities(bus)).get(of)
+            return found is not None and found.attributes.get("kgents.k8s.drift", "absent") == drift
+
+        await eventually(is_so)
+
+    async with Tape(server.url) as tape:
+        async with run():
+            await becomes("none")
+            await becomes("none", deploy)
+        container["image"] = "shop/cart:9"
+        (place / "cart.json").write_text(json.dumps(manifest))
+        async with run():
+            await becomes("image main: expected shop/cart:9, found registry.example/shop/web:1.4.2")
+        (place / "cart.json").write_text('{"password": "CANARY')
+        async with run() as collector:
+            await becomes(None)
+            await becomes(None, deploy)
+            beat = await heartbeat(bus, "collector-k8s")
+            assert beat is not None
+            assert (beat.state, "manifests deploy: " in beat.reason) == ("in_sync", True)
+    assert not [each for each in [*tape.messages, collector.log.read_bytes()] if b"CANARY" in each]

@@ -5,13 +5,14 @@ from collections.abc import Iterable
 import pytest
 import yaml
 
-from kgents_cli.desired.drift import Finding, Live, drift, sentence, unmarked
-from kgents_cli.desired.manifests import Manifest, manifests
+from kgents_cli.commands.drift import live_of
 from kgents_shared.contract.attestation import ATTESTED, Attestation
 from kgents_shared.contract.codec import encode
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.topology import ResolvedConnection, TopologyEntity
 from kgents_shared.contract.unread import Unread
+from kgents_shared.kubernetes.desired.drift import Finding, Live, drift, sentence, unmarked
+from kgents_shared.kubernetes.desired.manifests import Manifest, manifests
 from kgents_shared.view.entity import EntityView, Rows, key_of_ref
 
 CART = Ref("prod", "deployment", "cart", "shop")
@@ -45,7 +46,7 @@ def cart(image: str = "shop/cart:2", replicas: int = 2, labels: dict[str, str] |
 
 def live(*entities: TopologyEntity, attestation: Attestation = ATTESTED) -> Live:
     views = (EntityView(key_of_ref(each.ref), Rows(encode(each)), attestation) for each in entities)
-    return Live("prod", {each.ref: each for each in views}, attestation)
+    return live_of("prod", views, attestation)
 
 
 def unread(**scope: str) -> Attestation:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from kgents_cli.desired.reading import ManifestError, fetched, git_place, read
+from kgents_cli.git_folder import fetched, git_place
+from kgents_shared.kubernetes.desired.reading import ManifestError, read
 
 MANIFEST = "{apiVersion: v1, kind: Service, metadata: {name: NAME}}\n"
 

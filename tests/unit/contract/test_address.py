@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[3]
 HOME = "shared/src/kgents_shared/contract/address.py"
 
 ALLOWED = {
-    "services/cli/src/kgents_cli/desired/reading.py": "a path in a repository behind its url",
+    "services/cli/src/kgents_cli/git_folder.py": "a path in a repository behind its url",
     "services/collector-docker/src/kgents_collector_docker/mapping/image.py": "an image's tag and digest",
     "services/collector-k8s/src/kgents_collector_k8s/mapping/container.py": "an image's tag",
     "services/collector-k8s/src/kgents_collector_k8s/mapping/gateway.py": "a listener's name beside its port",

@@ -4,17 +4,19 @@ import asyncio
 import gc
 from collections import defaultdict
 from collections.abc import Collection, Iterator
-from typing import Any, Final
+from typing import Any
 
 import structlog
 from msgspec import Struct
 
 from kgents_collector_k8s.config import Config
+from kgents_collector_k8s.drifting import Drifting
 from kgents_collector_k8s.events import Events
 from kgents_collector_k8s.inventory import Inventory
+from kgents_collector_k8s.manifests import Desired
 from kgents_collector_k8s.mapping.fragment import SOURCE, Kind, Scope
 from kgents_collector_k8s.objects.metadata import Metadata
-from kgents_collector_k8s.scopes import MAKERS, Place, Scopes
+from kgents_collector_k8s.scopes import MAKERS, SELECTED, Place, Scopes
 from kgents_collector_k8s.source import ApiClient, ApiError, Key, Probe, Reflector
 from kgents_collector_k8s.truncation import Truncation
 from kgents_collector_k8s.usage import Usage
@@ -26,10 +28,6 @@ from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.runtime.collector import Collector
 from kgents_shared.runtime.service import Context, Service
 
-SELECTED: Final = frozenset(
-    {"pods", "deployments", "statefulsets", "daemonsets", "jobs", "cronjobs", "services", "ingresses"}
-)
-"""Resources that a label selector filters; ReplicaSets, slices and policies are only read to join these."""
 _log = structlog.get_logger(__name__)
 
 
@@ -52,6 +50,12 @@ async def run(context: Context[Config]) -> None:
         tasks.create_task(cluster.count_truncated())
         cluster.usage = Usage(context, client, collector, cluster.inventory, cluster.scope, cluster.news)
         tasks.create_task(cluster.usage.run())
+        if config.manifests:
+            cluster.desired = Desired(
+                context, cluster.inventory, cluster.scopes, cluster.unread, cluster.truncation, cluster.drifting,
+                cluster.news,
+            )  # fmt: skip
+            tasks.create_task(cluster.desired.run())
         if config.events:
             cluster.events = Events(context, client, collector, cluster.scope, cluster.news)
             tasks.create_task(cluster.events.run())
@@ -72,6 +76,8 @@ class _Cluster:
         self.events: Events | None = None
         self.usage: Usage | None = None
         self.probe: Probe | None = None
+        self.desired: Desired | None = None
+        self.drifting = Drifting(context.cluster, context.config.drift_after_s, ())
         self.news = asyncio.Event()
         self.scopes = Scopes([])
         self._withheld: set[Ref] = set()  # gone from what was read; an unread resource may still refer to them
@@ -81,12 +87,16 @@ class _Cluster:
 
     async def load(self) -> None:
         """Read what is published."""
+        config = self.context.config
         await self.collector.load()
         slice_ = TimeSlice()
         for row in self.collector.entities.rows.values():
             ref = row.message.ref
             self._before[ref.kind].add((ref.namespace, ref.name))
             await slice_.checkpoint()
+        if config.manifests:
+            rows = self.collector.entities.rows.values()
+            self.drifting = Drifting(self.context.cluster, config.drift_after_s, (each.message for each in rows))
 
     def reflectors(self, client: ApiClient) -> list[Reflector[Any]]:
         """One reflector for each resource, and for each namespace if only some are watched."""
@@ -132,6 +142,8 @@ class _Cluster:
             self._note_listed()
             await self._put_changes()
             self._put_truncated()
+            for each in self.drifting.entities():
+                self.collector.put(each)
             await self._sweep()
             self._attest()
             if not is_complete and not self.scopes.unseen:  # what was read until now lives long: no need to visit it
@@ -158,7 +170,7 @@ class _Cluster:
                 await self.collector.entities.wait_for_capacity()
                 await slice_.checkpoint()
                 if entity is not None:
-                    self.collector.put(entity, trace=trace)
+                    self.collector.put(self.drifting.added_to(entity), trace=trace)
                 elif (known := self.collector.desired(ref)) is not None:
                     if self.scopes.may_remove(ref):
                         self.collector.remove(known, trace=trace)
@@ -203,6 +215,8 @@ class _Cluster:
     def _is_over(self, ref: Ref) -> bool:
         if self.inventory.is_shown(ref):
             return False
+        if ref.kind == kinds.MANIFESTS:
+            return ref.name not in {each.name for each in self.context.config.manifests}
         if ref == self.truncation.entity(ref.kind).ref:
             return not self._may_be_truncated(ref.kind)
         return self.scopes.may_remove(ref)
@@ -213,10 +227,15 @@ class _Cluster:
 
     def _attest(self) -> None:
         """Attest all kinds but those that cannot be read. Faults of Events and usage are only shown."""
-        unread = [Unread(reason=self.probe.fault)] if self.probe is not None and self.probe.fault else []
-        unread += self.scopes.unread()
-        beside = [fault for each in (self.events, self.usage) if each is not None for fault in each.faults]
+        unread = self.unread()
+        beside_it = (self.events, self.usage, self.desired)
+        beside = [fault for each in beside_it if each is not None for fault in each.faults]
         self.collector.attest(unread=unread, faults=beside if not unread else ())
+
+    def unread(self) -> list[Unread]:
+        """What is not attested."""
+        unread = [Unread(reason=self.probe.fault)] if self.probe is not None and self.probe.fault else []
+        return unread + self.scopes.unread()
 
     def known(self, kind: Kind[Any], namespace: str) -> Iterator[Key]:
         """Objects of a kind that are taken to exist: those read, and before the first list those published."""

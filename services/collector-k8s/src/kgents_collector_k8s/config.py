@@ -26,6 +26,25 @@ _LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 """What Kubernetes accepts as the name of a namespace."""
 
 
+class Manifests(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One set of manifests that the cluster should be as."""
+
+    path: str
+    """A directory with all below it, a kustomization, or a file: a checkout that another program keeps up to date."""
+
+    namespace: str = "default"
+    """Of objects that name no namespace."""
+
+    def faults(self) -> Iterator[Fault]:
+        if not Path(self.path).is_absolute():
+            yield Fault("path", "an absolute path", f'"{self.path}"', "try: /srv/deploy/shop")
+
+    @property
+    def name(self) -> str:
+        """Of its entity: the last part of the path."""
+        return Path(self.path).name
+
+
 class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which cluster, and what of it."""
 
@@ -59,9 +78,16 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     metrics_interval_s: Annotated[float, Meta(ge=10)] = 30.0
     """Seconds between two polls of metrics.k8s.io; metrics-server itself measures every 15 s."""
 
+    manifests: list[Manifests] = []
+    """What the cluster should be: each object that they state says how it differs. They are only read."""
+
+    drift_after_s: Annotated[float, Meta(ge=0)] = 900.0
+    """How long a difference must last to be drift: longer than from a commit until it is rolled out."""
+
     def faults(self) -> Iterator[Fault]:
         yield from self._resource_faults()
         yield from self._namespace_faults()
+        yield from self._manifest_faults()
         if fault := selector.fault(self.label_selector):
             yield Fault("label_selector", "a label selector, as `kubectl -l` takes it", fault, "try: team=a,tier!=b")
         kinds = [kind_by(rule).kind for rule in self.custom]
@@ -80,6 +106,14 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
                 near = next(iter(difflib.get_close_matches(name.lower(), known, 1)), "")
                 advice = f"did you mean {near}?" if near else f"known: {', '.join(sorted(known))}"
                 yield Fault(f"resources[{place}]", "the plural of a resource", f'"{name}"', advice)
+
+    def _manifest_faults(self) -> Iterator[Fault]:
+        names = [each.name for each in self.manifests]
+        for place, name in enumerate(names):
+            if name in names[:place]:
+                other = f"manifests[{names.index(name)}].path"
+                at = f"manifests[{place}].path"
+                yield Fault(at, "another last part for each path", f"{name}, as in {other}", "rename one", (other,))
 
     def _namespace_faults(self) -> Iterator[Fault]:
         for place, name in enumerate(self.namespaces):

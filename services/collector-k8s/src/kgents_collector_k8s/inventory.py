@@ -94,6 +94,14 @@ class Inventory:
         fragment = self._fragment(ref)
         return next((each for each in fragment.entities if each.ref == ref), None) if fragment is not None else None
 
+    def of_kinds(self, of: Collection[str]) -> list[Ref]:
+        """The entities of these kinds, those that are only referred to left out."""
+        return [ref for ref in self._primary if ref.kind in of]
+
+    def shown(self, ref: Ref) -> Entity | None:
+        """The entity with all that other objects add to it, as `take` yields it; None: there is none."""
+        return self._made(ref)
+
     def is_shown(self, ref: Ref) -> bool:
         """Whether the entity exists."""
         return ref in self._primary or ref in self._named

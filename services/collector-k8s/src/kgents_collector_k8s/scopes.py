@@ -32,6 +32,11 @@ JOINS: Final[dict[str, tuple[str, ...]]] = {
 }
 """Resource → kinds that get connections or a status from it, beside what their own resource states."""
 
+SELECTED: Final = frozenset(
+    {"pods", "deployments", "statefulsets", "daemonsets", "jobs", "cronjobs", "services", "ingresses"}
+)
+"""Resources that a label selector filters; ReplicaSets, slices and policies are only read to join these."""
+
 WITHIN: Final[dict[str, str]] = {kinds.CONTAINER: kinds.POD}
 """Kinds that live inside the object of another kind."""
 
@@ -81,6 +86,11 @@ class Scopes:
         """What has not been listed since the start."""
         self._being_listed = self.unseen  # for the first time, and without a failure so far
         self._waiting = frozenset(kind for each in readings for kind in _touched(each))
+
+    @property
+    def is_listing(self) -> bool:
+        """Whether a resource is being listed for the first time, without a failure so far."""
+        return bool(self._being_listed)
 
     def update(self) -> set[str]:
         """Note what has been listed meanwhile; returns the kinds whose published entities may be joined with it."""

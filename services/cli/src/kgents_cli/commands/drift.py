@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import import_module
 from typing import Any, Final
 
@@ -10,13 +10,26 @@ import click
 import msgspec
 
 from kgents_cli.connection import connected, require_state
-from kgents_cli.desired.drift import SOURCE, Finding, Live, drift, name_of, sentence, unmarked
-from kgents_cli.desired.manifests import Manifest, manifests
 from kgents_cli.options import Target, output_option, target_options
 from kgents_cli.output import note, say
 from kgents_cli.records import say_list
 from kgents_cli.table import Cell, table
+from kgents_shared.contract.attestation import BUILDER, Attestation
+from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.errors import KgentsError
+from kgents_shared.contract.vocabulary import edges
+from kgents_shared.kubernetes.desired.drift import (
+    SOURCE,
+    Finding,
+    Live,
+    Observed,
+    drift,
+    name_of,
+    sentence,
+    unmarked,
+)
+from kgents_shared.kubernetes.desired.manifests import Manifest, manifests
+from kgents_shared.view.entity import EntityView
 from kgents_shared.view.live import snapshot
 from kgents_shared.view.selection import Selection
 
@@ -68,9 +81,9 @@ def command(path: str | None, git: str | None, namespace: str, with_all: bool, o
 
 
 def _desired(path: str | None, git: str | None, namespace: str) -> tuple[list[Manifest], str]:
-    reading = import_module("kgents_cli.desired.reading")  # its YAML parser is slow to import
+    reading = import_module("kgents_shared.kubernetes.desired.reading")  # its YAML parser is slow to import
     if git is not None:
-        with reading.fetched(git) as (place, commit):
+        with import_module("kgents_cli.git_folder").fetched(git) as (place, commit):
             documents, origin = reading.read(str(place)), f"manifests of commit {commit}"
     else:
         documents, origin = reading.read(str(path)), f"manifests of {path}" if path != reading.STDIN else "manifests"
@@ -96,7 +109,35 @@ async def _live(target: Target) -> Live:
         raise KgentsError(
             "no object of a Kubernetes cluster is published; see which collectors report with `kgents doctor`"
         )
-    return Live(names[0], {each.ref: each for each in views}, fold.attestation)
+    return live_of(names[0], views, fold.attestation)
+
+
+def live_of(cluster: str, views: Iterable[EntityView], attestation: Attestation) -> Live:
+    """What the topology knows of one cluster."""
+
+    def unread(ref: Ref) -> str:
+        scopes = attestation.unread.get((cluster, SOURCE), ())
+        found = attestation.silence(ref, BUILDER) or next((each for each in scopes if each.covers(ref)), None)
+        if found is None:
+            return ""
+        return "not observed now" + (f": {found.reason}" if found.reason else "")
+
+    return Live(cluster, {each.ref: _observed(each) for each in views}, unread)
+
+
+def _observed(view: EntityView) -> Observed:
+    topology = view.topology
+    if topology is None:
+        return Observed(view.ref)
+    return Observed(
+        view.ref,
+        topology.labels,
+        topology.attributes,
+        topology.cut,
+        is_stale=SOURCE in view.stale,
+        is_owned=bool(view.owners),
+        scales=tuple(each.peer for each in topology.connections if each.kind == edges.SCALES),
+    )
 
 
 def _say(found: Sequence[Finding], output: str, *, with_all: bool) -> None:

@@ -109,6 +109,13 @@ def _pressure(number: str, reason: str, what: str, *, crit: float, why: str) -> 
     )
 
 
+def _drifted(state: State) -> str | None:
+    attributes = state.entity.attributes
+    if attribute.DRIFT_SINCE not in attributes or state.is_ending:
+        return None
+    return str(attributes.get(attribute.DRIFT) or "not known now, it did when they were last compared")
+
+
 CHECKS: Final[tuple[Check, ...]] = (
     AgeCheck(
         id="KG-040",
@@ -316,5 +323,16 @@ CHECKS: Final[tuple[Check, ...]] = (
         "replicas and a PodDisruptionBudget keep one of them ready.",
         source="Five minutes, as long as a new pod may take to start. It is no alert, since someone wants it so; "
         "KG-041 and KG-040 are the alerts if it takes longer.",
+    ),
+    StateCheck(
+        id="KG-059",
+        name="drift",
+        find=_drifted,
+        severity=0.3,
+        text="{entity} differs from its manifests: {value}.",
+        why="Someone changed the cluster by hand, or what applies the manifests does not. The next rollout undoes what "
+        "was changed. It ends when both are the same again.",
+        source="collector-k8s compares them every minute, and reports what has differed for `drift_after_s`, 15 "
+        "minutes: longer than from a commit until it is rolled out. While they cannot be compared, it stays.",
     ),
 )

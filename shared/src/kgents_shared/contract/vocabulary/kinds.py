@@ -55,6 +55,9 @@ NETWORKPOLICY: Final = _kind("networkpolicy", "A Kubernetes NetworkPolicy.", "ne
 CONFIGMAP: Final = _kind("configmap", "A ConfigMap that something refers to. Its content is never read.", "cm")
 SECRET: Final = _kind("secret", "A Secret that something refers to. Its content is never read.")
 VOLUME: Final = _kind("volume", "A PersistentVolume, a PersistentVolumeClaim, or a volume of an engine.", "pv", "pvc")
+MANIFESTS: Final = _kind(
+    "manifests", "Manifests that a cluster should be as; it stands for their missing objects.", plural="manifests"
+)
 NETWORK: Final = _kind("network", "A network of a container engine.")
 APP: Final = _kind("app", "A program that sends traces or metrics under a `service.name`, all its instances together.")
 DATABASE: Final = _kind("database", "A PostgreSQL, Redis, Valkey or Qdrant server.", "db")

@@ -26,6 +26,12 @@ DELETION_GRACE_PERIOD: Final = _attribute(
 )
 DEPLOYMENT_READY_PODS: Final = _attribute("kgents.k8s.deployment.ready_pods", "Pods that are ready.")
 DEPLOYMENT_UPDATED_PODS: Final = _attribute("kgents.k8s.deployment.updated_pods", "Pods of the newest revision.")
+DRIFT: Final = _attribute(
+    "kgents.k8s.drift",
+    "How it differs from its manifest, of what is configured in `manifests`; `none`: it does not; null: not known, or "
+    "not for long enough to be more than a rollout. Of manifests: their missing objects.",
+)
+DRIFT_SINCE: Final = _attribute("kgents.k8s.drift.since", "Since when it differs; it stays while that is not known.")
 GATEWAY_CLASS: Final = _attribute("kgents.k8s.gateway.class", "The class: who implements it.")
 GATEWAY_LISTENERS: Final = _attribute(
     "kgents.k8s.gateway.listeners",

@@ -5,18 +5,16 @@ not observed is `unknown`, never `missing`.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal
 
 import msgspec
 
-from kgents_cli.desired.manifests import Manifest
 from kgents_shared.contract.api_kinds import OURS
-from kgents_shared.contract.attestation import BUILDER, Attestation
-from kgents_shared.contract.entity import Ref
-from kgents_shared.contract.vocabulary import edges, kinds
+from kgents_shared.contract.entity import Ref, Value
+from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.contract.vocabulary.attributes import kubernetes, otel
-from kgents_shared.view.entity import EntityView
+from kgents_shared.kubernetes.desired.manifests import Manifest
 from kgents_shared.view.find import path_of
 
 State = Literal["missing", "extra", "different", "unknown", "not compared", "in line"]
@@ -67,27 +65,37 @@ class Finding(msgspec.Struct, frozen=True):
     """Where its manifest is; empty for what has none."""
 
 
+class Observed(msgspec.Struct, frozen=True):
+    """What is known of one object."""
+
+    ref: Ref
+    labels: Mapping[str, str] = {}
+    attributes: Mapping[str, Value] = {}
+    cut: Sequence[str] = ()
+    """What its message leaves out, as in `Entity.cut`."""
+    is_stale: bool = False
+    """Whether it was read once and is not attested now."""
+    is_owned: bool = False
+    """Whether another object owns it."""
+    scales: tuple[Ref | str, ...] = ()
+    """Of an autoscaler: what it scales."""
+
+
 class Live(msgspec.Struct, frozen=True):
     """What is known of one cluster."""
 
     cluster: str
-    views: Mapping[Ref, EntityView]
-    attestation: Attestation
+    objects: Mapping[Ref, Observed]
+    unread: Callable[[Ref], str]
+    """Why nothing is attested of an object of this name; empty: its source is read."""
 
     def ref(self, manifest: Manifest) -> Ref:
         """The name that an object of this manifest has."""
         namespaced = Ref(self.cluster, manifest.kind, manifest.name, manifest.namespace)
         bare = Ref(self.cluster, manifest.kind, manifest.name)
         # Of a custom kind only the cluster knows whether its objects have a namespace.
-        return bare if manifest.kind not in OURS and namespaced not in self.views and bare in self.views else namespaced
-
-    def unread(self, ref: Ref) -> str:
-        """Why nothing is attested of an object of this name; empty: its source is read."""
-        scopes = self.attestation.unread.get((self.cluster, SOURCE), ())
-        found = self.attestation.silence(ref, BUILDER) or next((each for each in scopes if each.covers(ref)), None)
-        if found is None:
-            return ""
-        return "not observed now" + (f": {found.reason}" if found.reason else "")
+        is_bare = manifest.kind not in OURS and namespaced not in self.objects and bare in self.objects
+        return bare if is_bare else namespaced
 
 
 def drift(desired: Sequence[Manifest], live: Live) -> list[Finding]:
@@ -105,15 +113,15 @@ def _compared(manifest: Manifest, live: Live, desired: Sequence[Manifest], *, is
     state, why = _presence(manifest, ref, live)
     if state != "in line":
         return Finding(state, ref, why, file=manifest.file)
-    view = live.views[ref]
-    fields = list(_fields(manifest, view))
+    observed = live.objects[ref]
+    fields = list(_fields(manifest, observed))
     doubts: list[FieldDrift] = []
-    for each, doubt in _scalable(manifest, view, live, desired):
+    for each, doubt in _scalable(manifest, observed, live, desired):
         (doubts if doubt else fields).append(each)
         why = doubt or why
     if fields:
         return Finding("different", ref, why, fields, manifest.file)
-    if doubts or (why := _unstated(manifest, view)):
+    if doubts or (why := _unstated(manifest, observed)):
         return Finding("unknown", ref, why, doubts, manifest.file)
     return Finding("in line", ref, file=manifest.file)
 
@@ -124,9 +132,8 @@ def _presence(manifest: Manifest, ref: Ref, live: Live) -> tuple[State, str]:
         return "not compared", "the server makes its name (generateName)"
     if manifest.kind in _NEVER_READ:
         return "not compared", f"kgents never reads a {manifest.kind}"
-    view = live.views.get(ref)
-    if view is not None:
-        return ("unknown", _STALE) if SOURCE in view.stale else ("in line", "")
+    if (observed := live.objects.get(ref)) is not None:
+        return ("unknown", _STALE) if observed.is_stale else ("in line", "")
     return _absence(manifest, ref, live)
 
 
@@ -134,7 +141,7 @@ def _absence(manifest: Manifest, ref: Ref, live: Live) -> tuple[State, str]:
     """What it means that nothing of this name is published."""
     if why := live.unread(ref):
         return "unknown", why
-    if not any(each.kind == manifest.kind for each in live.views):
+    if not any(each.kind == manifest.kind for each in live.objects):
         if manifest.kind not in _READ:
             return "not compared", "kgents does not read this kind here"
         return "unknown", f"no {manifest.kind} of this cluster is observed; collector-k8s may be set to leave it out"
@@ -147,57 +154,56 @@ def _absence(manifest: Manifest, ref: Ref, live: Live) -> tuple[State, str]:
 
 def _knows_namespace(namespace: str, live: Live) -> bool:
     """Whether an absence means something: it is observed, or all namespaces are and it is not among them."""
-    return any(each.namespace == namespace or each.kind == kinds.NAMESPACE for each in live.views)
+    return any(each.namespace == namespace or each.kind == kinds.NAMESPACE for each in live.objects)
 
 
-def _fields(manifest: Manifest, view: EntityView) -> Iterator[FieldDrift]:
-    live = _images(view)
+def _fields(manifest: Manifest, found: Observed) -> Iterator[FieldDrift]:
+    live = _images(found)
     for container, image in (manifest.images or {}).items():
         if live is not None and _spelled(live.get(container, "")) != _spelled(image):
             yield FieldDrift(f"image {container}", image, live.get(container))
-    if not _is_cut(view, "labels"):
+    if not _is_cut(found, "labels"):
         for key, value in manifest.labels.items():
-            if view.labels.get(key) != value and key not in _HASHES:
-                yield FieldDrift(f"label {key}", value, view.labels.get(key))
+            if found.labels.get(key) != value and key not in _HASHES:
+                yield FieldDrift(f"label {key}", value, found.labels.get(key))
 
 
 def _scalable(
-    manifest: Manifest, view: EntityView, live: Live, desired: Sequence[Manifest]
+    manifest: Manifest, found: Observed, live: Live, desired: Sequence[Manifest]
 ) -> Iterator[tuple[FieldDrift, str]]:
     """Its replicas, if they differ and no autoscaler decides them; with the reason, if that cannot be known."""
     name = _DESIRED.get(manifest.kind)
-    replicas = view.topology.attributes.get(name) if view.topology is not None and name is not None else None
+    replicas = found.attributes.get(name) if name is not None else None
     if manifest.replicas is None or not isinstance(replicas, int) or replicas == manifest.replicas:
         return
     target = (manifest.kind, manifest.name)
     if any(each.scales == target and each.namespace == manifest.namespace for each in desired):
         return
-    scalers = (each for each in live.views.values() if each.topology is not None)
-    if any((each.kind, each.peer) == (edges.SCALES, view.ref) for one in scalers for each in one.topology.connections):  # type: ignore[union-attr]  # asked above
+    if any(found.ref in each.scales for each in live.objects.values()):
         return
-    hidden = live.unread(Ref(live.cluster, kinds.HPA, "", view.ref.namespace))
+    hidden = live.unread(Ref(live.cluster, kinds.HPA, "", found.ref.namespace))
     doubt = "whether an autoscaler decides its replicas is not known" if hidden else ""
     yield FieldDrift("replicas", manifest.replicas, replicas), doubt
 
 
-def _unstated(manifest: Manifest, view: EntityView) -> str:
+def _unstated(manifest: Manifest, found: Observed) -> str:
     """What the topology does not hold although the manifest states it; empty: nothing."""
-    if manifest.images and _images(view) is None:
+    if manifest.images and _images(found) is None:
         return "its images are not known; they are with a collector-k8s of this version"
-    if manifest.labels and _is_cut(view, "labels"):
+    if manifest.labels and _is_cut(found, "labels"):
         return "its message is cut, so its labels are not known"
     return ""
 
 
-def _images(view: EntityView) -> dict[str, str] | None:
-    stated = view.topology.attributes.get(kubernetes.WORKLOAD_IMAGES) if view.topology is not None else None
+def _images(found: Observed) -> dict[str, str] | None:
+    stated = found.attributes.get(kubernetes.WORKLOAD_IMAGES)
     if not isinstance(stated, list):
         return None
     return dict(each.split("=", 1) for each in stated)
 
 
-def _is_cut(view: EntityView, field: str) -> bool:
-    return view.topology is not None and any(each.startswith(field) for each in view.topology.cut)
+def _is_cut(found: Observed, field: str) -> bool:
+    return any(each.startswith(field) for each in found.cut)
 
 
 def _spelled(image: str) -> str:
@@ -217,13 +223,13 @@ def _extra(desired: Sequence[Manifest], live: Live) -> Iterator[Finding]:
     values = {each.labels[mark] for each in desired if mark in each.labels}
     places = {(each.kind, each.namespace) for each in desired}
     stated = {live.ref(each) for each in desired}
-    for ref, view in live.views.items():
+    for ref, found in live.objects.items():
         if (ref.kind, ref.namespace) not in places or ref in stated or ref.kind in _NEVER_READ:
             continue
-        if view.labels.get(mark) not in values or view.owners or _is_claim_of(ref, desired):
+        if found.labels.get(mark) not in values or found.is_owned or _is_claim_of(ref, desired):
             continue
-        why = f"no manifest states it, and it has the label {mark}={view.labels[mark]}"
-        yield Finding("unknown", ref, _STALE) if SOURCE in view.stale else Finding("extra", ref, why)
+        why = f"no manifest states it, and it has the label {mark}={found.labels[mark]}"
+        yield Finding("unknown", ref, _STALE) if found.is_stale else Finding("extra", ref, why)
 
 
 def _is_claim_of(ref: Ref, desired: Iterable[Manifest]) -> bool:

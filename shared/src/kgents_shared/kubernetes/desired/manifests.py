@@ -97,18 +97,22 @@ def _manifest(found: Mapping[str, Any], namespace: str, file: str) -> Manifest:
 def _images(spec: Mapping[str, Any], place: tuple[str, ...]) -> dict[str, str]:
     for key in (*place, "spec"):
         spec = _mapping(spec.get(key))
-    containers = (each for key in ("initContainers", "containers") for each in spec.get(key) or ())
+    containers = (each for key in ("initContainers", "containers") for each in _list(spec.get(key)))
     named = (_mapping(each) for each in containers)
-    return {_text(each.get("name")): _text(each.get("image")) for each in named if each.get("image")}
+    return {_text(each.get("name")): _text(each.get("image")) for each in named if _text(each.get("image"))}
 
 
 def _claims(spec: Mapping[str, Any], name: str) -> Iterator[str]:
-    for each in spec.get("volumeClaimTemplates") or ():
+    for each in _list(spec.get("volumeClaimTemplates")):
         yield f"{_text(_mapping(_mapping(each).get('metadata')).get('name'))}-{name}-"
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _text(value: Any) -> str:
