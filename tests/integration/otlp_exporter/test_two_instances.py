@@ -41,31 +41,45 @@ class Senders:
 
 
 async def test_one_of_two_sends_and_the_other_takes_over(server: NatsServer, bus: Bus, tmp_path: Path) -> None:
-    first, second = make_ref("first"), make_ref("second")
-    await publish(bus, make_topology(ref=first), make_alert(ref=first, started_at=NOW))
+    """From one that hangs, which stands by when it goes on, and from one that is killed."""
     senders = Senders()
+
+    async def add(name: str) -> None:
+        ref = make_ref(name)
+        await publish(bus, make_topology(ref=ref), make_alert(ref=ref, started_at=NOW))
+
+    async def sent(name: str) -> dict[str, int]:
+        await eventually(lambda: bool(senders.by(name)), 60)
+        return senders.by(name)
+
+    async def until(instance: str, state: str) -> None:
+        async def is_so() -> bool:
+            beat = await heartbeat(bus, "otlp-exporter", instance)
+            return beat is not None and beat.state == state
+
+        await eventually(is_so, 60)
+
+    await add("first")
     async with StandIn(senders.take) as receiver:
         one, two = (
             ServiceProcess("otlp-exporter", server.url, tmp_path, instance=each, otlp_exporter__endpoint=receiver.url)
             for each in ("one", "two")
         )
         async with one, two:
-            await eventually(lambda: bool(senders.by("first")), 60)
-            (holder,) = senders.by("first")
-            leaves, stays = (one, "two") if holder == "one" else (two, "one")
-
-            async def stands_by() -> bool:
-                beat = await heartbeat(bus, "otlp-exporter", stays)
-                return beat is not None and beat.state == "standby"
-
-            await eventually(stands_by, 60)
-            await publish(bus, make_topology(ref=second), make_alert(ref=second, started_at=NOW))
-            await eventually(lambda: bool(senders.by("second")), 30)
-            assert senders.by("second") == {holder: 1}
-            await leaves.stop()
-            await publish(bus, make_alert(ref=second, state="resolved", started_at=NOW, ended_at=NOW))
-            third = make_ref("third")
-            await publish(bus, make_topology(ref=third), make_alert(ref=third, started_at=NOW))
-            await eventually(lambda: bool(senders.by("third")), 60)
-            assert senders.by("third") == {stays: 1}
+            (holder,) = await sent("first")
+            holds, stands_by, other = (one, two, "two") if holder == "one" else (two, one, "one")
+            await until(other, "standby")
+            await add("second")
+            assert await sent("second") == {holder: 1}
+            await until(holder, "in_sync")
+            holds.pause()
+            await add("third")
+            assert await sent("third") == {other: 1}
+            holds.resume()
+            await until(holder, "standby")
+            await add("fourth")
+            assert await sent("fourth") == {other: 1}
+            stands_by.kill()
+            await add("fifth")
+            assert await sent("fifth") == {holder: 1}
             assert senders.told[holder, "first", "firing"] == 1
