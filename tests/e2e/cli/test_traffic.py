@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import grpc
 import nats
 import pytest
 from nats.aio.client import Client
@@ -15,12 +16,13 @@ from kgents_health_scorer.baseline import LEARNT_S, LEARNT_SAMPLES, Past
 from kgents_health_scorer.checks.check import SeriesCheck
 from kgents_health_scorer.checks.traffic import CHECKS
 from kgents_shared.contract.codec import HEALTH, PULSE, encode
-from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.entity import LOCAL, Ref
 from kgents_shared.contract.health import Baseline, Health, Reason
 from kgents_shared.contract.pulse import TrafficPulse
+from kgents_shared.contract.vocabulary.attributes.any_entity import UNRESOLVED_NAMES
 from support.kgents_command import PROGRAM
 from support.nats_server import NatsServer
-from support.otel_service import CALLS
+from support.otel_service import CALLS, GET_CART
 from support.otel_shop import otel_shop
 from support.ports import free_port
 from support.process import accepts, spawn
@@ -28,7 +30,7 @@ from support.waiting import MACHINE, eventually, within
 
 EDGES = {(name, callee) for name, callees in CALLS.items() for callee in callees}
 SHOWN_WITHIN_S = 10
-"""From the first batch on, which the shop sends half a second after its first answer."""
+"""From the shop's first answer on: a batch with every call is sent half a second later at the earliest."""
 KINDS = {("frontend", "cart"): "grpc"}
 SLOW_WAY_MS = 150
 SAMPLE_S = 3
@@ -65,12 +67,13 @@ def up(server: NatsServer, only: str, folder: Path) -> Iterator[None]:
 async def test_an_instrumented_shop_is_on_the_map_with_live_rates(
     server: NatsServer, otlp: int, tmp_path: Path
 ) -> None:
+    """And so is who calls it without spans."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
     with up(server, TRAFFIC, tmp_path):
         await eventually(lambda: accepts(otlp), 60)
         client = await nats.connect(server.url)
         apps = await client.jetstream().subscribe("kgents.topology.local.app.shop.*", ordered_consumer=True)
-        async with otel_shop(otlp, tmp_path):
+        async with otel_shop(otlp, tmp_path) as shop:
             started_s = time.monotonic()
             async with within(SHOWN_WITHIN_S):
                 while set(found) < EDGES:
@@ -79,6 +82,14 @@ async def test_an_instrumented_shop_is_on_the_map_with_live_rates(
                         if each.get("traffic", {}).get("requests_per_sec"):
                             found[entity["ref"]["name"], each["peer"]["name"]] = each
             print(f"all edges with rates {time.monotonic() - started_s:.1f} s after the shop answers")
+            async with grpc.aio.insecure_channel(f"127.0.0.1:{shop.ports['cart-grpc']}") as plain:
+                get_cart: Any = plain.unary_unary(GET_CART)
+                await get_cart(b"")
+            callers: list[str] = []
+            while not callers:
+                entity = json.loads((await apps.next_msg(timeout=MACHINE.limit_s(60))).data)
+                callers = entity["attributes"].get(UNRESOLVED_NAMES, []) if entity["ref"]["name"] == "cart" else []
+            assert callers == [LOCAL]
         await client.close()
     assert {pair: each["kind"] for pair, each in found.items()} == {pair: KINDS.get(pair, "http") for pair in EDGES}
 

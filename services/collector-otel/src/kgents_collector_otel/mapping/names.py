@@ -11,7 +11,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from kgents_collector_otel.mapping.wire import DecodeError, Scalar, attribute, key_of, value_of
+from kgents_collector_otel.mapping.wire import DecodeError, Scalar, attribute, key_of, text_at, value_of
 from kgents_shared.contract.address import (
     is_ip,
     is_link_local,
@@ -126,23 +126,23 @@ class Attributes(dict[bytes, int]):
         self._numbers: dict[tuple[str, Scalar], int] = {}
 
     def __missing__(self, raw: bytes) -> int:
+        slot = self._wanted.get(key_of(raw))
+        if slot == "url":  # often another one in each span, so only its beginning is remembered
+            place = text_at(raw)
+            end = raw.find(b"/", raw.find(b"://", place) + 3)
+            beginning = raw[place:end] if place and end > 0 else value_of(raw)
+            number = self._hosts.get(beginning)
+            return self._host(beginning) if number is None else number
         if len(self) >= REMEMBERED:
             self.clear()
-        key = key_of(raw)
-        if self._wanted.get(key) == "url":  # often another one in each span, so only its beginning is remembered
-            beginning = _BEGINNING.match(value_of(raw))
-            return self._host(beginning.group()) if beginning else 0
-        number = self._learn(raw) if key in self._wanted else 0
-        self[raw] = number
+        self[raw] = number = self._learn(raw) if slot is not None else 0
         return number
 
     def _host(self, beginning: bytes) -> int:
-        number = self._hosts.get(beginning)
-        if number is None:
-            if len(self._hosts) >= REMEMBERED:
-                self._hosts.clear()
-            host = host_of_url(beginning.decode(errors="replace"))
-            number = self._hosts[beginning] = self._number(("url", host)) if host else 0
+        if len(self._hosts) >= REMEMBERED:
+            self._hosts.clear()
+        host = host_of_url(beginning.decode(errors="replace"))
+        number = self._hosts[beginning] = self._number(("url", host)) if host else 0
         return number
 
     def _learn(self, raw: bytes) -> int:
@@ -168,20 +168,22 @@ class Attributes(dict[bytes, int]):
         return len(self.said) > REMEMBERED
 
 
-class Calls(dict[tuple[int, tuple[int, ...]], Call]):
-    """Kind of span, and the numbers of its attributes → what they say together. Learns what it is asked."""
+class Calls(dict[tuple[int, ...], Call]):
+    """The numbers of the attributes of a span of one kind → what they say together. Learns what it is asked."""
 
-    def __init__(self, attributes: Attributes) -> None:
+    def __init__(self, kind: int, attributes: Attributes) -> None:
         super().__init__()
+        self._kind = kind
         self._attributes = attributes
+        self.number: Final = attributes.__getitem__
+        """That of an attribute."""
 
-    def __missing__(self, key: tuple[int, tuple[int, ...]]) -> Call:
+    def __missing__(self, numbers: tuple[int, ...]) -> Call:
         if len(self) >= REMEMBERED:
             self.clear()
-        kind, numbers = key
         said = self._attributes.said
-        call = call_of(kind, dict(said[number] for number in reversed(numbers) if number))
-        self[key] = call
+        call = call_of(self._kind, dict(said[number] for number in reversed(numbers) if number))
+        self[numbers] = call
         return call
 
 

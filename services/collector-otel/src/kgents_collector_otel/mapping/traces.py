@@ -41,8 +41,10 @@ UNSUMMED_MAX: Final = 32_768
 ADDRESSES_MAX: Final = 10_000
 """Addresses of which is remembered which application is there."""
 
-_NO_TRACE: Final = bytes(16)
-_NO_SPAN: Final = bytes(8)
+_TRACE_BYTES: Final = 16
+_SPAN_BYTES: Final = 8
+_NO_TRACE: Final = bytes(_TRACE_BYTES)
+_NO_SPAN: Final = bytes(_SPAN_BYTES)
 _DURATION_MAX_NS: Final = 1 << 60
 _ERROR: Final = 2
 _UNSAMPLED: Final = (1.0, UNKNOWN)
@@ -115,8 +117,9 @@ class Traces:
         self._traced: set[str] = set()  # addresses of clients that send spans
 
     def _forget_names(self) -> None:
-        self._of_clients, self._of_servers = Attributes(OF_CLIENTS), Attributes(OF_SERVERS)
-        self._called, self._answered = Calls(self._of_clients), Calls(self._of_servers)
+        self._attributes = clients, servers = Attributes(OF_CLIENTS), Attributes(OF_SERVERS)
+        self._calls = {kind: Calls(kind, clients) for kind in (CLIENT, PRODUCER, CONSUMER)}
+        self._calls[SERVER] = Calls(SERVER, servers)
 
     @property
     def waiting(self) -> int:
@@ -154,58 +157,62 @@ class Traces:
             self._unsummed = 0
             for each in self.apps.by_ref.values():
                 self.apps.sum(each)
-        if self._of_clients.is_full or self._of_servers.is_full:
+        if any(each.is_full for each in self._attributes):
             self._forget_names()
         if self.waiting > self._limits.max_waiting:
             self._shorten()
 
     def _take(self, app: App, spans: list[Any], now_ns: int) -> None:
         """Count spans that are a side of a call. Of all code this runs most often."""
-        called, answered, oldest_ns = self._called, self._answered, now_ns - self._limits.max_age_ns
-        of_client, of_server = self._of_clients.__getitem__, self._of_servers.__getitem__
+        of_kind, oldest_ns, inbound = self._calls.get, now_ns - self._limits.max_age_ns, app.inbound.calls
         for span in spans:
-            kind = span.kind
-            if not SERVER <= kind <= CONSUMER:  # most are internal
+            calls = of_kind(kind := span.kind)
+            if calls is None:  # most are internal
                 continue
             end_ns, trace, own = span.end_time_unix_nano, span.trace_id, span.span_id
             duration_ns = end_ns - span.start_time_unix_nano
-            key = trace + own
-            if not 0 <= duration_ns <= _DURATION_MAX_NS or _has_no_ids(trace, own):
+            is_named = len(own) == _SPAN_BYTES and len(trace) == _TRACE_BYTES and own != _NO_SPAN and trace != _NO_TRACE
+            if not is_named or not 0 <= duration_ns <= _DURATION_MAX_NS:
                 self.counts.rejected += 1
                 continue
             if end_ns < oldest_ns:
                 self.counts.late += 1
                 app.late += 1
                 continue
-            if kind == SERVER:
-                call = answered[kind, tuple(map(of_server, span.attributes))]
-            else:
-                call = called[kind, tuple(map(of_client, span.attributes))]
-            status, state = span.status, span.trace_state
+            call = calls[tuple(map(calls.number, span.attributes[:]))]  # a copy is read faster than the field
+            status, state, key = span.status, span.trace_state, trace + own
             is_error = call.is_error or (status != b"" and self._statuses[status])
             weight, basis = self._weight(app, state) if state or app.weight else _UNSAMPLED
-            half = (now_ns, app, call, duration_ns / 1e6, weight, basis, is_error)
+            duration_ms = duration_ns / 1e6
+            half = (now_ns, app, call, duration_ms, weight, basis, is_error)
             if kind == SERVER:
-                self._take_server(half, trace, key, span.parent_span_id)
+                self._served[key] = app
+                inbound.append((duration_ms, weight, is_error))
+                self._take_server(half, trace, span.parent_span_id)
             elif kind == CLIENT and call.waits:
-                self._take_client(half, key)
+                if (server := self._servers.pop(key, None)) is not None:
+                    self._pair(half, server)
+                elif self._clients.setdefault(key, half) is not half:
+                    self.counts.duplicate += 1
             else:
-                if kind == CONSUMER:
-                    app.inbound.calls.append((half[3], weight, is_error))
-                    self._take_consumer(half, span, trace)
-                elif kind == PRODUCER or call.is_message:
-                    self._take_producer(app, key)
-                self._count_at(half, call.peer, is_inward=kind == CONSUMER)
+                self._take_message(half, span, kind)
+
+    def _take_message(self, half: _Half, span: Any, kind: int) -> None:
+        """Count a call whose other side sends no spans, or is found by links."""
+        _, app, call, duration_ms, weight, _, is_error = half
+        if kind == CONSUMER:
+            app.inbound.calls.append((duration_ms, weight, is_error))
+            self._take_consumer(half, span, span.trace_id)
+        elif kind == PRODUCER or call.is_message:
+            self._take_producer(app, span.trace_id + span.span_id)
+        self._count_at(half, call.peer, is_inward=kind == CONSUMER)
 
     def _weight(self, app: App, state: bytes) -> tuple[float, str]:
         if state and (weight := self._weights[state]):
             return weight, KNOWN
         return (app.weight, CONFIGURED) if app.weight else _UNSAMPLED
 
-    def _take_server(self, half: _Half, trace: bytes, own: bytes, parent: bytes) -> None:
-        _, app, _, duration_ms, weight, _, is_error = half
-        self._served[own] = app
-        app.inbound.calls.append((duration_ms, weight, is_error))
+    def _take_server(self, half: _Half, trace: bytes, parent: bytes) -> None:
         if not parent:
             self._count_caller(half)
             return
@@ -215,15 +222,6 @@ class Traces:
             self._pair(client, half)
         else:
             self._servers.setdefault(key, half)  # of several servers of one call, the first
-
-    def _take_client(self, half: _Half, key: bytes) -> None:
-        server = self._servers.pop(key, None)
-        if server is not None:
-            self._pair(half, server)
-        elif key in self._clients:
-            self.counts.duplicate += 1
-        else:
-            self._clients[key] = half
 
     def _take_producer(self, app: App, key: bytes) -> None:
         for received in self.messages.sent(key, app):
@@ -361,10 +359,6 @@ class Traces:
         _, _, _, duration_ms, weight, basis, is_error = half
         edge.servers.append((duration_ms, weight, is_error))
         edge.weight = basis
-
-
-def _has_no_ids(trace: bytes, own: bytes) -> bool:
-    return own == _NO_SPAN or trace == _NO_TRACE or len(own) != len(_NO_SPAN) or len(trace) != len(_NO_TRACE)
 
 
 def _older(halves: dict[bytes, _Half], before_ns: int) -> list[bytes]:

@@ -102,13 +102,20 @@ def key_of(raw: bytes) -> bytes:
     return key
 
 
-def value_of(raw: bytes) -> bytes:
-    """The text of an attribute, not decoded; empty for another value, and for bytes that are no attribute."""
+def text_at(raw: bytes) -> int:
+    """Where the text of an attribute begins, as every known sender encodes it; 0 where that is not so."""
     place = 2 + raw[1] if len(raw) > 1 and raw[0] == _KEY_TAG and raw[1] < _LONG else len(raw)
     if len(raw) > place + 4 and raw[place] == _VALUE_TAG:
         place += 2 if raw[place + 1] < _LONG else 3  # the length of a value below 16 KiB has two bytes
         if raw[place] == _KEY_TAG:  # which is also that of a text among the values
-            return raw[place + (2 if raw[place + 1] < _LONG else 3) :]
+            return place + (2 if raw[place + 1] < _LONG else 3)
+    return 0
+
+
+def value_of(raw: bytes) -> bytes:
+    """The text of an attribute, not decoded; empty for another value, and for bytes that are no attribute."""
+    if place := text_at(raw):
+        return raw[place:]
     try:
         value = attribute(raw)[1]
     except DecodeError:
