@@ -77,6 +77,25 @@ def test_errors_that_the_peer_did_not_make_are_those_of_the_way() -> None:
     assert shop.minutes(3, edge(failed=50, answered_badly=50)) == ["", "", ""]
 
 
+def test_two_errors_a_minute_are_a_rate_when_they_go_on() -> None:
+    shop = Shop()
+    few = served(20, errors=2)
+    assert shop.minutes(4, inbound=few) == ["", "", "", "KG-401"]
+    assert shop.text() == "app shop/frontend answers 10 % of 60 calls with an error (threshold 5 %)."
+    again = shop.restart()
+    assert again.minutes(4, inbound=few) == ["KG-401"] * 4
+    assert again.minutes(3, inbound=served(20)) == ["KG-401", "KG-401", ""]
+    assert Shop().minutes(4, edge(n=20, failed=2))[-1] == "KG-413"
+
+
+def test_errors_of_which_there_were_more_before_are_no_rate() -> None:
+    """A burst of one minute, and a few among very many."""
+    shop = Shop()
+    burst = [served(20, errors=4), served(20), served(20, errors=1), served(20), served(20, errors=1)]
+    assert [shop.minute(inbound=each) for each in burst] == [[]] * 5
+    assert set(shop.minutes(6, inbound=served(600, errors=2))) == {""}
+
+
 def test_a_dead_dependency_is_critical_after_one_minute() -> None:
     shop = Shop().learns(edge())
     assert shop.minute(edge(n=40, server=None, failed=40)) == ["KG-414"]
@@ -107,7 +126,7 @@ def test_more_calls_for_each_request_are_found_and_more_requests_are_not() -> No
     [
         (edge(n=4, client=260.0), None),  # too few for a median
         (edge(n=7, server=None, failed=7), None),  # too few for a rate
-        (edge(n=20, failed=2), None),  # two errors are no rate
+        (edge(n=20, failed=1), None),  # one error a minute is no rate
         (edge(n=9, client=8.0), served(20)),
         (edge("other", server=None, client=900.0), None),
         (edge(n=416, client=12.0, server=4.0), None),  # twice, and 4 ms

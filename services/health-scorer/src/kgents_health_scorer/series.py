@@ -24,6 +24,12 @@ TRACKS_MAX: Final = 1_500
 """Of one source of an entity: a figure beyond is not judged."""
 UNCALLED: Final = timedelta(minutes=10)
 """After the last call its absence is no fault any more, but the usual."""
+POOLED: Final = 3
+"""Samples in which few errors are counted together."""
+POOLED_ERRORS: Final = 5.0
+"""So many in them are a rate: of 60 calls of which one in a hundred fails, five fail once in a day or two."""
+POOLED_OF_ONE: Final = 2.0
+"""So many of one sample count: a burst is no fault that goes on."""
 Key = tuple[str, Edge | None]
 """Check and connection."""
 
@@ -31,7 +37,7 @@ Key = tuple[str, Edge | None]
 class Track:
     """One figure: its last samples, what is usual for it, and what was said of it last."""
 
-    __slots__ = ("called_at", "judged_at", "past", "text", "window")
+    __slots__ = ("called_at", "judged_at", "past", "recent", "text", "window")
 
     def __init__(self, window: Window | None = None, text: str = "", past: Past | None = None) -> None:
         self.window = window or Window()
@@ -41,6 +47,8 @@ class Track:
         self.judged_at = LONG_AGO
         self.called_at = LONG_AGO
         """When a pulse last had it."""
+        self.recent: tuple[tuple[datetime, Sample], ...] = ()
+        """Of a rate: the last samples."""
 
     def miss(self, now: datetime, patience: timedelta) -> bool:
         """Take note that the figure is not known; returns whether the verdict may change by it."""
@@ -51,6 +59,9 @@ class Track:
     def take(self, check: SeriesCheck, value: float, sample: Sample, pulse: Pulse, evidence: str) -> bool:
         """Take a sample; returns whether the verdict, or what is published of the past, may change by it."""
         usual, interval_s = check.usual, pulse.interval_s
+        if sample.failed is not None:
+            sample = self._pooled(sample, pulse)
+            value = sample.value or 0.0
         was_quiet = self.window.is_quiet
         if usual is None:
             judged = value
@@ -69,6 +80,21 @@ class Track:
             adopted_s = usual.adopted_s if not self.window.is_quiet else None
             self.past.learn(value, usual.resolution, interval_s, adopted_s)
         return not (was_quiet and self.window.is_quiet) or (usual is not None and self.past.has_moved())
+
+    def _pooled(self, sample: Sample, pulse: Pulse) -> Sample:
+        """The sample with those before it, where its own errors are too few to be a rate."""
+        oldest = pulse.timestamp - timedelta(seconds=(POOLED + 0.5) * pulse.interval_s)
+        recent = [each for each in self.recent[1 - POOLED :] if each[0] > oldest]
+        self.recent = (*recent, (pulse.timestamp, sample))
+        own, _ = sample.failed or (0.0, 0.0)
+        if sample.value or not own:  # without one of its own it is well, whatever came before
+            return sample
+        samples = [each for _, each in self.recent]
+        failed = [each.failed for each in samples if each.failed is not None]
+        if sum(min(errors, POOLED_OF_ONE) for errors, _ in failed) < POOLED_ERRORS:
+            return sample
+        rate = sum(errors for errors, _ in failed) / sum(n for _, n in failed)
+        return structs.replace(sample, value=min(rate, 1.0), calls=sum(each.calls or 0 for each in samples))
 
 
 def _unusual(usual: Usual, value: float, least_apart: float, past: Past) -> float:

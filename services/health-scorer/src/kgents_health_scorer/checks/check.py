@@ -294,6 +294,8 @@ class Sample(msgspec.Struct, frozen=True, gc=False):
     """Of how many it was measured, if that is so."""
     least_apart: float = 0.0
     """How far from what is usual it must be, beside what its check says."""
+    failed: tuple[float, float] | None = None
+    """Of a rate: how many have failed, of how many. Too few of them are no rate, but may be with those before."""
 
 
 ADOPTED_S: Final = 4 * 3600.0

@@ -22,7 +22,7 @@ LATENCY_CALLS: Final = 5
 """The median of fewer says nothing."""
 ERROR_CALLS: Final = 8
 ERRORS: Final = 3
-"""Fewer errors are no rate."""
+"""Fewer errors in one sample are no rate; how many are one in the last three: `series.POOLED_ERRORS`."""
 REQUESTS: Final = 10
 MISSING_LEAST: Final = 0.25
 """Calls for each request: what is called more rarely is not missed."""
@@ -35,6 +35,22 @@ NEGATIVE_MOST: Final = 0.05
 
 
 Read = Callable[[TrafficPulse, EdgeSample], float | None]
+
+
+Failed = Callable[[EdgeSample], tuple[float, float] | None]
+
+
+def _rates(failed: Failed) -> Callable[[Pulse], Iterable[Sample]]:
+    """A rate of errors of each connection; nothing where it is of too few calls, or does not apply."""
+
+    def samples(pulse: Pulse) -> Iterator[Sample]:
+        if not isinstance(pulse, TrafficPulse):
+            return
+        for each in pulse.edges:
+            if each.peer not in STAND_INS and each.spans >= ERROR_CALLS and (found := failed(each)) is not None:
+                yield Sample(_rate(*found), Edge(each.kind, each.peer), each.spans, failed=found)
+
+    return samples
 
 
 def _edges(
@@ -55,7 +71,7 @@ def _edges(
 def _inbound_errors(pulse: Pulse) -> Iterator[Sample]:
     served = pulse.inbound if isinstance(pulse, TrafficPulse) else None
     if served is not None and served.spans >= ERROR_CALLS:
-        yield Sample(_rate(served.errors, served.n), calls=served.spans)
+        yield Sample(_rate(served.errors, served.n), calls=served.spans, failed=(served.errors, served.n))
 
 
 def _inbound_latency(pulse: Pulse) -> Iterator[Sample]:
@@ -94,17 +110,13 @@ def _client_latency(_: TrafficPulse, edge: EdgeSample) -> float | None:
     return None if _is_paired(edge) else _median(edge.client_ms)
 
 
-def _lost(_: TrafficPulse, edge: EdgeSample) -> float | None:
-    if not _is_paired(edge) or edge.spans < ERROR_CALLS:
-        return None
-    return _rate(edge.errors_client - edge.errors_server, edge.n)
+def _lost(edge: EdgeSample) -> tuple[float, float] | None:
+    return (max(edge.errors_client - edge.errors_server, 0.0), edge.n) if _is_paired(edge) else None
 
 
-def _failed(_: TrafficPulse, edge: EdgeSample) -> float | None:
+def _failed(edge: EdgeSample) -> tuple[float, float]:
     """A peer that answers ends what was found while it did not."""
-    if edge.spans < ERROR_CALLS:
-        return None
-    return 0.0 if _is_paired(edge) else _rate(edge.errors_client, edge.n)
+    return (0.0 if _is_paired(edge) else edge.errors_client), edge.n
 
 
 def _calls_per_request(pulse: TrafficPulse, edge: EdgeSample) -> float | None:
@@ -138,7 +150,8 @@ def _uncalled(pulse: Pulse) -> Sample | None:
 
 
 _ERRORS: Final = (
-    "Ours: 5 % is fifty times the budget of a 99.9 % objective, and of few calls still three errors; 25 % is "
+    "Ours: 5 % is fifty times the budget of a 99.9 % objective, and of few calls still three errors, or five in three "
+    "minutes that each have some; 25 % is "
 )
 _ERRORS_MORE: Final = (
     "an outage for a part of its users. One sample of 30 calls or more with half of them failed is enough."
@@ -223,7 +236,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         figure=traffic.EDGE_ERRORS_CLIENT,
         pulse=TrafficPulse,
         of_calls=True,
-        samples=_edges(_lost),
+        samples=_rates(_lost),
         measure="1",
         thresholds=Thresholds(warn=0.05, crit=0.25, fatal=0.9),
         at_once=0.5,
@@ -240,7 +253,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         figure=traffic.EDGE_ERRORS_CLIENT,
         pulse=TrafficPulse,
         of_calls=True,
-        samples=_edges(_failed),
+        samples=_rates(_failed),
         measure="1",
         thresholds=Thresholds(warn=0.05, crit=0.25, fatal=0.9),
         at_once=0.5,
