@@ -97,7 +97,8 @@ fix: setup ## what the linters can fix by themselves, generated documents, the C
 	PYTHONPATH=tools $(BIN)/python -m reference
 	$(BIN)/python -m kgents_collector_k8s.rights > deploy/kubernetes/collector-k8s-clusterrole.yaml
 	$(BIN)/python -m kgents_operator.rights > deploy/kubernetes/operator-clusterrole.yaml
-	cp deploy/kubernetes/collector-k8s-clusterrole.yaml deploy/kubernetes/operator-clusterrole.yaml deploy/helm/kgents/files
+	$(BIN)/python -m kgents_operator.rights --disruptions > deploy/kubernetes/operator-disruptions-clusterrole.yaml
+	cp deploy/kubernetes/*-clusterrole.yaml deploy/helm/kgents/files
 	$(BIN)/python -m kgents_operator.resources.write deploy/kubernetes/crds
 	PYTHONPATH=tools $(BIN)/python -m release schema > deploy/helm/kgents/values.schema.json
 

@@ -11,10 +11,13 @@ from typing import Any
 from kgents_operator.config import Config
 from kgents_operator.desired.cnpg import API_VERSION
 from kgents_operator.desired.owner import DESIRED
+from kgents_operator.disrupter import Record
 from kgents_operator.operate import Operator
 from kgents_operator.resources.definitions import DEFINITIONS
 from kgents_operator.source import Writer
 from kgents_operator.status import Figures
+from kgents_shared.contract.audit import AuditRecord
+from kgents_shared.contract.errors import ProvisionError
 from kgents_shared.kubernetes.client import ApiClient
 from kgents_shared.kubernetes.sink import Key
 from kgents_shared.runtime.clock import Clock, SystemClock
@@ -56,6 +59,11 @@ def no_figures(_: Key) -> Figures:
     return Figures(fault="no NATS here")
 
 
+async def no_trail(_: AuditRecord) -> None:
+    """As where there is no NATS."""
+    raise ProvisionError("no NATS here")
+
+
 @asynccontextmanager
 async def operating(
     kubeconfig: Path,
@@ -63,12 +71,13 @@ async def operating(
     config: Config | None = None,
     clock: Clock | None = None,
     figures: Callable[[Key], Figures] = no_figures,
+    record: Record = no_trail,
 ) -> AsyncIterator[Operator]:
     """An operator that holds the Lease. At the end it is dropped in the middle of whatever it does."""
     clock = clock or SystemClock()
     config = config or Config(kubeconfig=str(kubeconfig))
     async with ApiClient(kubeconfig, "", clock, agent="kgents-operator") as client:
-        operator = Operator(config, client, Writer(client, "one"), clock, figures)
+        operator = Operator(config, client, Writer(client, "one"), clock, figures, "test", record)
         working = asyncio.create_task(operator.run())
         try:
             yield operator
@@ -88,6 +97,7 @@ class Controllers:
         self._collect()
         for each in self._api.objects("statefulsets.apps", NAMESPACE):
             self._claims(each)
+            self._pods(each)
             state = each["metadata"]["generation"], each["spec"]["replicas"]
             self._ready("statefulsets.apps", each, *state, updateRevision="1", currentRevision="1")
         for each in self._api.objects("deployments.apps", NAMESPACE):
@@ -105,6 +115,15 @@ class Controllers:
             if claim["metadata"]["name"] not in names:
                 capacity = claim["spec"]["resources"]["requests"]
                 self._api.create(claim | {"status": {"phase": "Bound", "capacity": capacity}})
+
+    def _pods(self, statefulset: Json) -> None:
+        known = {each["metadata"]["name"] for each in self._api.objects("pods", NAMESPACE)}
+        for ordinal in range(statefulset["spec"]["replicas"]):
+            if (name := f"{statefulset['metadata']['name']}-{ordinal}") not in known:
+                metadata = {"name": name, "namespace": NAMESPACE} | statefulset["spec"]["template"]["metadata"]
+                conditions = [{"type": "Ready", "status": "True"}]
+                status = {"phase": "Running", "conditions": conditions}
+                self._api.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "status": status})
 
     def _ready(self, resource: str, found: Json, generation: int, replicas: int, **more: Any) -> None:
         status = {"observedGeneration": generation, "replicas": replicas, "readyReplicas": replicas} | more

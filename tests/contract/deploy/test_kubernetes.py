@@ -48,7 +48,7 @@ def test_the_schema_of_the_values_is_that_of_the_settings() -> None:
     assert SCHEMA.read_text() == document(), "run `make fix`"
 
 
-@pytest.mark.parametrize("service", ["collector-k8s", "operator"])
+@pytest.mark.parametrize("service", ["collector-k8s", "operator", "operator-disruptions"])
 def test_the_chart_has_the_role_that_a_service_needs(service: str) -> None:
     name = f"{service}-clusterrole.yaml"
     assert (CHART / "files" / name).read_text() == (OVERLAYS / name).read_text(), "run `make fix`"
@@ -261,6 +261,12 @@ def test_with_the_operator_its_pod_is_restricted_and_has_the_rights_that_it_was_
     assert list(not_restricted("kgents-operator", spec)) == []
     (namespace,) = [each for each in spec["containers"][0]["env"] if each["name"].endswith("LEASE_NAMESPACE")]
     assert namespace["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.namespace"}}
+
+
+def test_the_rights_of_disruptions_are_added_where_they_are_switched_on() -> None:
+    found = named(helm(*WITH_OPERATOR, "--set", "config.operator.disruptions=true"))["ClusterRole", "kgents-operator"]
+    (whole, _) = roles(load_service("operator").config(disruptions=True))
+    assert sorted(map(str, found["rules"])) == sorted(map(str, whole["rules"]))
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -131,6 +131,8 @@ def _out_of_bounds(schema: Json, value: Any) -> Iterator[str]:
         if value > schema.get("maximum", value):
             yield f"should be less than or equal to {schema['maximum']}"
     if isinstance(value, str):
+        if len(value) < schema.get("minLength", 0):
+            yield f"should be at least {schema['minLength']} chars long"
         if len(value) > schema.get("maxLength", len(value)):
             yield f"should be at most {schema['maxLength']} chars long"
         if "pattern" in schema and not re.search(schema["pattern"], value):

@@ -1,6 +1,7 @@
 """The operator at work: the Lease → watch → reconcile; figures and health from the stream, if there is one."""
 
 import asyncio
+from functools import partial
 from typing import Final
 
 import structlog
@@ -9,6 +10,8 @@ from kgents_operator.config import Config
 from kgents_operator.figures import Stream
 from kgents_operator.operate import Operator
 from kgents_operator.source import Leadership, Writer
+from kgents_shared.bus.audit import record_one
+from kgents_shared.contract.audit import DISRUPT
 from kgents_shared.kubernetes.client import ApiClient
 from kgents_shared.runtime.service import Access, Context, Service
 
@@ -54,7 +57,15 @@ class _State:
         """As the one operator that works: with nothing remembered of an earlier time."""
         context = self._context
         writer = Writer(self._client, context.common.instance)
-        self._operator = Operator(context.config, self._client, writer, context.clock, self._stream.of)
+        self._operator = Operator(
+            context.config,
+            self._client,
+            writer,
+            context.clock,
+            self._stream.of,
+            context.cluster,
+            partial(record_one, context.bus),
+        )
         self._stream.changed = self._operator.touch_all
         try:
             await self._operator.run()
@@ -81,6 +92,6 @@ SERVICE = Service(
     config=Config,
     run=run,
     beside=operate,
-    access=Access((), reads=("topology", "health", "pulse"), is_needed=False),
+    access=Access((), reads=("topology", "health", "pulse"), is_needed=False, records=(DISRUPT,)),
 )
 """Custom resources → databases that run, as asked for, and a status that says how they are."""

@@ -32,6 +32,10 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     images: Images = Images()
     """The images of what it makes."""
 
+    disruptions: bool = False
+    """Whether Disruptions are carried out, which delete pods and cut networks on request. It needs the rights of
+    `operator-disruptions-clusterrole.yaml` besides."""
+
     sweep_s: Annotated[float, Meta(ge=5)] = 600.0
     """Seconds between two comparisons of everything, beside those that changes cause."""
 

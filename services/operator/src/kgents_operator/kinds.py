@@ -5,7 +5,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from kgents_operator.desired import cnpg
-from kgents_operator.resources.definitions import GROUP, POSTGRES, QDRANT, REDIS, VERSION
+from kgents_operator.resources.definitions import DISRUPTION, GROUP, POSTGRES, QDRANT, REDIS, VERSION
 
 Json = dict[str, Any]
 
@@ -48,6 +48,7 @@ REDIS_API: Final = Api(REDIS.kind, GROUP, VERSION, REDIS.plural, WATCHED, is_opt
 QDRANT_API: Final = Api(QDRANT.kind, GROUP, VERSION, QDRANT.plural, WATCHED, is_optional=True)
 """Optional: where only the older definitions are installed, their resources are served."""
 RESOURCES: Final = (POSTGRES_API, REDIS_API, QDRANT_API)
+DISRUPTION_API: Final = Api(DISRUPTION.kind, GROUP, VERSION, DISRUPTION.plural, WATCHED, is_optional=True)
 CHILDREN: Final = (
     Api("StatefulSet", "apps", "v1", "statefulsets", APPLIED),
     Api("Deployment", "apps", "v1", "deployments", REMOVED),
@@ -64,5 +65,7 @@ CHILDREN: Final = (
 BY_KIND: Final = {each.kind: each for each in CHILDREN}
 SECRETS: Final = Api("Secret", "", "v1", "secrets", ("create",))
 """`patch` and `get` would read them; a creation that meets one that is there only learns that."""
+PODS: Final = Api("Pod", "", "v1", "pods", ("list", "delete"))
+"""For disruptions alone."""
 EVENTS: Final = Api("Event", "events.k8s.io", "v1", "events", ("create",))
 LEASES: Final = Api("Lease", "coordination.k8s.io", "v1", "leases", ("get", "create", "update"))

@@ -2,13 +2,16 @@
 
 import asyncio
 import random
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, Final, Protocol
 
 import structlog
 
 from kgents_operator.config import Config
-from kgents_operator.desired.owner import cluster_label
+from kgents_operator.desired.owner import Owner, cluster_label
+from kgents_operator.disrupter import Disrupter, Record, closed
+from kgents_operator.kinds import DISRUPTION_API, Api
 from kgents_operator.managed import MANAGED, Managed
 from kgents_operator.reconcile import Reconciler
 from kgents_operator.source import Writer
@@ -20,6 +23,8 @@ from kgents_shared.kubernetes.probe import Probe
 from kgents_shared.kubernetes.reflector import Reflector
 from kgents_shared.kubernetes.sink import Key
 from kgents_shared.runtime.clock import Clock
+
+Json = dict[str, Any]
 
 WORKERS: Final = 8
 """Resources at a time: a slow one does not hold up the others."""
@@ -36,28 +41,46 @@ LOOK_S: Final = 1.0
 _log = structlog.get_logger(__name__)
 
 
+class Work(Protocol):
+    """What is done for each resource of a kind."""
+
+    async def run(self, content: Json) -> float | None:
+        """Do it for one; returns after how many seconds again, if it is to be done again without a change."""
+
+    def forget(self, uid: str) -> None:
+        """One is gone."""
+
+    def compare_again(self) -> None:
+        """Forget what only saves requests."""
+
+    async def doubt(self, content: Json, fault: str) -> None:
+        """Say of one that its state is not known."""
+
+
 class Loop:
-    """Reconciles the resources of one kind: what another kind lacks does not hold it up."""
+    """Works for the resources of one kind: what another kind lacks does not hold it up."""
 
     def __init__(
         self,
-        kind: Managed,
+        api: Api,
+        children: Sequence[Api],
         config: Config,
         client: ApiClient,
-        writer: Writer,
         clock: Clock,
-        figures: Callable[[Key], Figures],
+        work: Callable[[Mapping[str, Objects]], Work],
     ) -> None:
+        """`work`: of the children, by their kinds."""
         self._config = config
         self._client = client
         self._clock = clock
-        self._label = cluster_label(kind.api.kind)
-        self._resources = Objects(kind.api, self.touch, self._label)
-        self._stores = {api.kind: Objects(api, self.touch, self._label) for api in kind.children}
-        self._reconciler = Reconciler(kind, config, writer, clock, self._stores, figures)
+        self._label = cluster_label(api.kind)
+        self.resources = Objects(api, self.touch, self._label)
+        self._stores = {each.kind: Objects(each, self.touch, self._label) for each in children}
+        self._work = work(self._stores)
         self._due: dict[Key, None] = {}  # in the order in which they became due
         self._running: set[Key] = set()
         self._tries: dict[Key, int] = {}
+        self._timers: dict[Key, asyncio.TimerHandle] = {}
         self._uids: dict[Key, str] = {}
         self._news = asyncio.Event()
         self._reflectors = self._made()
@@ -77,6 +100,11 @@ class Loop:
         """What the server answers to one of the watches instead of objects; empty: nothing."""
         return next((each.fault for each in self._reflectors if each.fault), "")
 
+    def content(self, key: Key) -> Json | None:
+        """A resource as it is; None: there is none."""
+        found = self.resources.found.get(key)
+        return None if found is None else found.content
+
     def touch(self, key: Key) -> None:
         """It is the turn of a resource, or of none if that does not exist."""
         self._due[key] = None
@@ -84,7 +112,7 @@ class Loop:
 
     def touch_all(self) -> None:
         """It is the turn of every resource."""
-        for key in self._resources.known():
+        for key in self.resources.known():
             self.touch(key)
 
     async def run(self) -> None:
@@ -113,34 +141,43 @@ class Loop:
 
     async def _turn(self, key: Key) -> None:
         try:
-            await self._reconcile(key)
+            again_s = await self._reconcile(key)
             self._tries.pop(key, None)
+            self._touch_in(again_s, key)
         except (ApiError, TimeoutError) as error:
             tries = self._tries[key] = self._tries.get(key, 0) + 1
             pause_s = min(LONGEST_S, FIRST_S * 2 ** min(tries - 1, 10)) * random.uniform(0.5, 1.0)  # noqa: S311 - spread
             _log.warning("not_reconciled", resource="/".join(key), error=str(error), retry_in_s=round(pause_s, 1))
-            asyncio.get_running_loop().call_later(pause_s, self.touch, key)
+            self._touch_in(pause_s, key)
         finally:
             self._running.discard(key)
             self._news.set()
 
-    async def _reconcile(self, key: Key) -> None:
-        found = self._resources.found.get(key)
+    def _touch_in(self, pause_s: float | None, key: Key) -> None:
+        """Let it be its turn after some seconds, in place of what was to be before; None: never by itself."""
+        if (timer := self._timers.pop(key, None)) is not None:
+            timer.cancel()
+        if pause_s is not None:
+            self._timers[key] = asyncio.get_running_loop().call_later(pause_s, self.touch, key)
+
+    async def _reconcile(self, key: Key) -> float | None:
+        found = self.resources.found.get(key)
         if found is None:
             if uid := self._uids.pop(key, ""):
-                self._reconciler.forget(uid)
-            return
+                self._work.forget(uid)
+            return None
         if self._uids.setdefault(key, found.uid) != found.uid:  # deleted and made again
-            self._reconciler.forget(self._uids[key])
+            self._work.forget(self._uids[key])
             self._uids[key] = found.uid
-        if not found.content["metadata"].get("deletionTimestamp"):
-            await self._reconciler.run(found.content)
+        if found.content["metadata"].get("deletionTimestamp"):
+            return None
+        return await self._work.run(found.content)
 
     async def _sweep(self) -> None:
         """Compare everything now and then, for what no watch shows."""
         while True:
             await self._clock.sleep(self._config.sweep_s)
-            self._reconciler.compare_again()
+            self._work.compare_again()
             self.touch_all()
 
     async def _doubt(self) -> None:
@@ -157,9 +194,9 @@ class Loop:
             since_s = now_s if since_s is None else since_s
             if now_s - since_s < DOUBT_S:
                 continue
-            for found in [each for each in self._resources.found.values() if said.get(each.uid) != fault]:
+            for found in [each for each in self.resources.found.values() if said.get(each.uid) != fault]:
                 try:
-                    await self._reconciler.doubt(found.content, fault)
+                    await self._work.doubt(found.content, fault)
                     said[found.uid] = fault
                 except (ApiError, TimeoutError) as error:
                     since_s = now_s  # and is tried again after as long
@@ -167,8 +204,8 @@ class Loop:
 
     def _made(self) -> list[Reflector[Any]]:
         made = list[Reflector[Any]]()
-        for store in (self._resources, *self._stores.values()):
-            selector = "" if store is self._resources else f"{OURS},{self._label}"
+        for store in (self.resources, *self._stores.values()):
+            selector = "" if store is self.resources else f"{OURS},{self._label}"
             for namespace in self._config.namespaces or [""]:
                 each = Reflector[Any](
                     self._client, store.api, store.of(namespace), self._clock, namespace=namespace, selector=selector
@@ -178,13 +215,54 @@ class Loop:
         return made
 
 
+def _reconciler(  # the children come last
+    kind: Managed,
+    config: Config,
+    writer: Writer,
+    clock: Clock,
+    figures: Callable[[Key], Figures],
+    closed: Callable[[Owner], Iterable[str]],
+    children: Mapping[str, Objects],
+) -> Work:
+    return Reconciler(kind, config, writer, clock, children, figures, closed)
+
+
 class Operator:
     """Works for as long as `run` does; what it remembers is gone then."""
 
     def __init__(
-        self, config: Config, client: ApiClient, writer: Writer, clock: Clock, figures: Callable[[Key], Figures]
+        self,
+        config: Config,
+        client: ApiClient,
+        writer: Writer,
+        clock: Clock,
+        figures: Callable[[Key], Figures],
+        cluster: str,
+        record: Record,
     ) -> None:
-        self._loops = [Loop(each, config, client, writer, clock, figures) for each in MANAGED]
+        """`cluster`: of what is recorded in the audit trail, by `record`."""
+        loops = {
+            each.api.kind: Loop(
+                each.api,
+                each.children,
+                config,
+                client,
+                clock,
+                partial(_reconciler, each, config, writer, clock, figures, self._closed),
+            )
+            for each in MANAGED
+        }
+        self._clock = clock
+        self._loops = list(loops.values())
+        self._disruptions: Objects | None = None
+        if config.disruptions:
+            disrupter = Disrupter(writer, clock, cluster, record, loops)
+            loop = Loop(DISRUPTION_API, (), config, client, clock, lambda _: disrupter)
+            self._disruptions = loop.resources
+            self._loops.append(loop)
+
+    def _closed(self, owner: Owner) -> Iterable[str]:
+        return () if self._disruptions is None else closed(self._disruptions, owner, self._clock)
 
     @property
     def fault(self) -> str:

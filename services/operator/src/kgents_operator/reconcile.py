@@ -1,13 +1,14 @@
 """One resource: what there is → desired → plan → steps → status. Called again and again, it ends in the same."""
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
 import structlog
 
 from kgents_operator.config import Config
+from kgents_operator.desired.network import shut
 from kgents_operator.desired.outcome import CLAIM, STATEFULSET, Desired, Observed, Place, Refusal
 from kgents_operator.desired.owner import Owner
 from kgents_operator.kinds import BY_KIND
@@ -51,13 +52,16 @@ class Reconciler:
         clock: Clock,
         stores: Mapping[str, Objects],
         figures: Callable[[Key], Figures],
+        closed: Callable[[Owner], Iterable[str]],
     ) -> None:
+        """`closed`: the network policies of a resource that let nothing in now, since a Disruption asks for it."""
         self._kind = kind
         self._config = config
         self._writer = writer
         self._clock = clock
         self._stores = stores
         self._figures = figures
+        self._closed = closed
         self._applied: dict[tuple[str, Place], str] = {}  # uid and place → our fields after the last apply
         self._with_secrets: dict[str, str] = {}  # uid → the value of the annotation for which there are Secrets
         self._repairs: defaultdict[tuple[str, Place], deque[float]] = defaultdict(deque)
@@ -104,7 +108,13 @@ class Reconciler:
         observed = Observed(objects, is_cnpg_served=is_served)
         if is_served is None and ("Cluster", owner.name) in objects:
             observed = Observed(objects, is_cnpg_served=True)
-        return self._kind.desired(owner, spec, annotations, observed, self._config.images)
+        wanted = self._kind.desired(owner, spec, annotations, observed, self._config.images)
+        if closed := {("NetworkPolicy", each) for each in self._closed(owner)}:
+            made = [
+                shut(each) if (each["kind"], each["metadata"]["name"]) in closed else each for each in wanted.objects
+            ]
+            return msgspec.structs.replace(wanted, objects=made)
+        return wanted
 
     async def _do(
         self, owner: Owner, spec: Any, annotations: dict[str, str], wanted: Desired[Any], found: Mapping[Place, Live]

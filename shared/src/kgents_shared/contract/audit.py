@@ -32,9 +32,13 @@ SET_UP: Final = (
 RESYNC: Final = "edge-resync"
 RESTORE: Final = "restore"
 REPLAY: Final = "replay"
+DISRUPT: Final = "disrupt"
+"""Something was taken from a database, to see that it is noticed: a pod, or its network."""
 ANCHOR: Final = "anchor"
 """No write: how far the archive has chained the records, and the hash of the last one."""
-ACTIONS: Final = (*(each for pair in DECIDED.values() for each in pair), *SET_UP, RESYNC, RESTORE, REPLAY, ANCHOR)
+ACTIONS: Final = (
+    *(each for pair in DECIDED.values() for each in pair), *SET_UP, RESYNC, RESTORE, REPLAY, DISRUPT, ANCHOR,
+)  # fmt: skip
 """All there are; readers tolerate others."""
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from kgents_operator.desired.owner import Owner
+from kgents_operator.desired.owner import Owner, stamped
 
 Json = dict[str, Any]
 
@@ -13,6 +13,11 @@ def policy(owner: Owner, component: str, selected: dict[str, str], rules: list[J
     return owner.owned("networking.k8s.io/v1", "NetworkPolicy", name, component) | {
         "spec": {"podSelector": {"matchLabels": selected}, "policyTypes": ["Ingress"], "ingress": rules}
     }
+
+
+def shut(document: Json) -> Json:
+    """The same policy, which lets nothing in."""
+    return stamped(document | {"spec": document["spec"] | {"ingress": []}})
 
 
 def everywhere(name: str) -> Json:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from kgents_operator.resources import postgres, qdrant, redis
+from kgents_operator.resources import disruption, postgres, qdrant, redis
 from kgents_operator.resources.part import RULES, Part
 from kgents_operator.resources.schema import schema_of
 
@@ -117,4 +117,19 @@ QDRANT: Final = Definition(
         ("Reason", "string", '.status.conditions[?(@.type=="Ready")].reason'),
     ),
 )
-DEFINITIONS: Final = (POSTGRES, REDIS, QDRANT)
+DISRUPTION: Final = Definition(
+    kind="Disruption",
+    plural="disruptions",
+    short_names=("kdis",),
+    meaning="Something that is taken from one of our databases for a time, to see that it is noticed.",
+    spec=disruption.Spec,
+    status=disruption.Status,
+    columns=(
+        ("Target", "string", ".spec.target.name"),
+        ("Action", "string", ".spec.action"),
+        ("Dry Run", "boolean", ".spec.dryRun"),
+        ("Phase", "string", ".status.phase"),
+        ("Reason", "string", '.status.conditions[?(@.type=="Accepted")].reason'),
+    ),
+)
+DEFINITIONS: Final = (POSTGRES, REDIS, QDRANT, DISRUPTION)

@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from kgents_operator.desired.owner import MANAGER, Owner
-from kgents_operator.kinds import EVENTS, SECRETS, Api
+from kgents_operator.kinds import EVENTS, PODS, SECRETS, Api
 from kgents_shared.kubernetes.client import ApiClient, Write
 from kgents_shared.kubernetes.error import ApiError
 
@@ -77,6 +77,12 @@ class Writer:
         except ApiError as error:
             if error.status not in (404, 409):
                 raise
+
+    async def pods(self, namespace: str, labels: dict[str, str]) -> list[Json]:
+        """The pods with these labels."""
+        selector = ",".join(f"{key}={value}" for key, value in labels.items())
+        found = await self._client.get(PODS.path(namespace), {"labelSelector": selector}, dict[str, Any])
+        return list(found.get("items") or ())
 
     async def delete(self, api: Api, namespace: str, name: str, uid: str) -> None:
         """Delete this very object; one that is gone, or another one of its name, is left alone."""
