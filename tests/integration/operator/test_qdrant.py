@@ -35,6 +35,11 @@ def replicas(vectors: QdrantSite) -> int:
     return int(vectors.api.get("statefulsets.apps", NAMESPACE, "vectors")["spec"]["replicas"])
 
 
+def told(vectors: QdrantSite) -> str:
+    """The volumes of others that the first peer knows of."""
+    return str(vectors.api.get("configmaps", NAMESPACE, "vectors-config")["data"]["peers"])
+
+
 async def test_a_resource_becomes_a_first_peer_then_the_others_and_what_belongs_to_them(
     vectors: QdrantSite, kubeconfig: Path
 ) -> None:
@@ -44,6 +49,7 @@ async def test_a_resource_becomes_a_first_peer_then_the_others_and_what_belongs_
         await eventually(lambda: vectors.names("statefulsets.apps") == ["vectors"])
         assert replicas(vectors) == 1, "the first one founds the cluster alone"
         await eventually(vectors.is_ready)
+        await eventually(lambda: told(vectors) == "data-vectors-1 data-vectors-2")
     status = vectors.status()
     assert (status["phase"], status["readyReplicas"], status["endpoint"]) == ("Running", 3, "vectors.shop.svc:6333")
     assert {"collections", "collectionCount", "memoryUsage"}.isdisjoint(status), "not known is not zero"
@@ -56,8 +62,6 @@ async def test_a_resource_becomes_a_first_peer_then_the_others_and_what_belongs_
     assert vectors.names("deployments.apps") == ["vectors-collections"]
     assert vectors.names("cronjobs.batch") == ["vectors-backup"]
     assert vectors.names("poddisruptionbudgets.policy") == ["vectors"]
-    told = vectors.api.get("configmaps", NAMESPACE, "vectors-config")["data"]["peers"]
-    assert told == "data-vectors-1 data-vectors-2"
 
 
 async def test_what_somebody_changes_is_put_right_unless_it_is_paused(vectors: QdrantSite, kubeconfig: Path) -> None:

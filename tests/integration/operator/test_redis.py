@@ -166,10 +166,14 @@ async def test_an_operator_that_is_killed_after_any_request_ends_in_the_same(
         if number > MADE:  # what is made next waits for a primary that runs
             await eventually(lambda: written() >= number or cache.is_ready())
 
+    def is_whole() -> bool:
+        """It runs, and the primary is told of its replicas' volumes."""
+        return cache.is_ready() and bool(cache.api.get("configmaps", NAMESPACE, "cache-config")["data"]["copies"])
+
     await cache.create(**WHOLE)
     cache.stand_in.calls.clear()
     async with operating(kubeconfig):
-        await eventually(cache.is_ready)
+        await eventually(is_whole)
     expected, count = cache.children(), written()
     assert count > 15
     for number in range(1, count):
@@ -183,5 +187,5 @@ async def test_an_operator_that_is_killed_after_any_request_ends_in_the_same(
         async with operating(kubeconfig):
             await until_written(number)
         async with operating(kubeconfig):
-            await eventually(cache.is_ready)
+            await eventually(is_whole)
         assert cache.children() == expected, f"killed after write {number}"

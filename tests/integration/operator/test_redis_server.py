@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from kgents_operator.desired.outcome import STATEFULSET, Observed
+from kgents_operator.desired.outcome import STATEFULSET
 from kgents_operator.desired.owner import Owner
 from kgents_operator.desired.redis import desired
 from kgents_operator.desired.redis_names import RedisNames
@@ -24,7 +24,7 @@ from kgents_operator.desired.redis_server import LOGINS
 from kgents_operator.images import Images
 from kgents_operator.redis_credentials import made
 from kgents_operator.resources.redis import RedisCluster, Spec
-from support.operated_redis import redis
+from support.operated_redis import begun, redis
 from support.ports import free_port
 from support.process import spawn
 from support.programs import need
@@ -33,7 +33,6 @@ from support.waiting import eventually
 pytestmark = pytest.mark.timeout(120)
 OWNER = Owner("cache", "shop", "u-1", "kgents.io/v1alpha1", "RedisCluster")
 BACKUP = {"enabled": True, "schedule": "@daily", "destination": {"claimName": "nas"}, "keep": 2}
-UP = {"metadata": {}, "status": {"readyReplicas": 1}}
 PRIMARY, REPLICA = "127.0.0.1", "127.0.0.2"
 Json = dict[str, Any]
 
@@ -45,7 +44,7 @@ class Pods:
         self.folder = folder
         self.port = free_port()
         self.spec: Spec = msgspec.convert(redis(backup=BACKUP, **spec), RedisCluster).spec
-        wanted = desired(OWNER, self.spec, {}, Observed({(STATEFULSET, "cache"): UP}), Images())
+        wanted = desired(OWNER, self.spec, {}, begun(OWNER, self.spec), Images())
         self.objects = {(each["kind"], each["metadata"]["name"]): each for each in wanted.objects}
         for name in ("config", "secrets", "tls", "backups", "programs"):
             (folder / name).mkdir(parents=True)
@@ -193,6 +192,9 @@ async def test_a_replica_follows_and_an_empty_primary_never_empties_it(pods: Pod
     assert f"expected {REPLICA} to say whether it has keys" in refused(primary), "its password is not that of now"
     (pods.folder / "secrets" / "kgents").write_text(old)
     assert f"and keys on {REPLICA}: not started" in refused(primary)
+    pods.known.write_text(f"{PRIMARY}\n")
+    (pods.folder / "config" / "copies").write_text(REPLICA)
+    assert f"expected {REPLICA} to say whether it has keys, found no address" in refused(primary)
     assert pods.cli(REPLICA, "app", "get", "kept") == "7"
     assert not replica.is_ready(), "it does not follow now"
 

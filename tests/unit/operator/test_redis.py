@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from kgents_operator.desired.outcome import STATEFULSET, Desired, Observed
-from kgents_operator.desired.owner import Owner
+from kgents_operator.desired.outcome import CLAIM, STATEFULSET, Desired, Observed
+from kgents_operator.desired.owner import IDENTITY, Owner
 from kgents_operator.desired.redis import desired
 from kgents_operator.desired.redis_names import RedisNames
 from kgents_operator.files import text
@@ -20,7 +20,7 @@ from kgents_operator.status import Figures, Findings, timed
 from support.kube_api import ApiError
 from support.kube_api.definitions import Definition
 from support.kube_schemas import VERSIONS, faults
-from support.operated_redis import redis
+from support.operated_redis import begun, redis
 
 ROOT = Path(__file__).parents[3]
 OWNER = Owner("cache", "shop", "u-1", "kgents.io/v1alpha1", "RedisCluster")
@@ -39,7 +39,8 @@ def spec_of(**spec: Any) -> Spec:
 
 def whole(**spec: Any) -> Desired[RedisNames]:
     """With a primary that answers already, so that replicas are made."""
-    return desired(OWNER, spec_of(**spec), {}, Observed({(STATEFULSET, "cache"): UP}), Images())
+    asked = spec_of(**spec)
+    return desired(OWNER, asked, {}, begun(OWNER, asked), Images())
 
 
 def test_every_field_is_filled_in_as_the_struct_has_it() -> None:
@@ -141,6 +142,46 @@ def test_more_replicas_do_not_start_the_primary_again() -> None:
         return dict(found["spec"]["template"])
 
     assert template(1) == template(3)
+
+
+def running(wanted: Desired[RedisNames], name: str, **status: Any) -> Json:
+    """As an API server has it, with all its pods."""
+    (found,) = (each for each in wanted.objects if (each["kind"], each["metadata"]["name"]) == (STATEFULSET, name))
+    up = {"observedGeneration": 1, "readyReplicas": found["spec"]["replicas"], "updateRevision": "1"}
+    metadata = found["metadata"] | {"generation": 1}
+    return found | {"metadata": metadata, "status": up | {"currentRevision": "1"} | status}
+
+
+def test_what_is_new_starts_replicas_first_and_the_primary_when_they_run_with_it() -> None:
+    def changed(primary: Json, replicas: Json, annotations: dict[str, str] | None = None, **spec: Any) -> set[str]:
+        objects = {(STATEFULSET, "cache"): primary, (STATEFULSET, "cache-replicas"): replicas}
+        asked = spec_of(replicas=3, **spec)
+        wanted = desired(OWNER, asked, annotations or {}, Observed(objects), Images())
+        shown = timed(status(asked, 1, wanted, objects, Findings(), Figures()), {}, "2026-01-01T00:00:00Z")
+        assert wanted.is_held == ("PrimaryHeld" in {each["type"] for each in shown["conditions"]})
+        return {each["metadata"]["name"] for each in wanted.objects if each["kind"] == STATEFULSET}
+
+    old, new = whole(replicas=3), whole(replicas=3, maxMemory="64mb")
+    primary, replicas = (running(old, each) for each in ("cache", "cache-replicas"))
+    both, held = {"cache", "cache-replicas"}, {"cache-replicas"}
+    assert changed(primary, replicas) == both, "nothing is new"
+    assert changed(primary, replicas, maxMemory="64mb") == held
+    for behind in ({"readyReplicas": 1}, {"updateRevision": "2"}, {"observedGeneration": 0}):
+        assert changed(primary, running(new, "cache-replicas", **behind), maxMemory="64mb") == held
+    assert changed(primary, running(new, "cache-replicas"), maxMemory="64mb") == both
+    assert changed(running(old, "cache", readyReplicas=0), replicas, maxMemory="64mb") == both, "it has nothing to lose"
+    rotated = {"kgents.io/rotate-credentials": "2"}
+    assert changed(primary, replicas, rotated) == both, "a replica needs the password of its primary"
+    assert changed(primary, replicas, tls={"secretName": "own"}) == both
+
+
+def test_a_primary_is_told_of_the_replicas_that_have_a_volume() -> None:
+    claim = {"kind": CLAIM, "metadata": {"name": "data-cache-replicas-1", "annotations": {IDENTITY: "redis"}},
+             "spec": {}}  # fmt: skip
+    objects = {(CLAIM, "data-cache-0"): claim, (CLAIM, "data-cache-replicas-1"): claim}
+    wanted = desired(OWNER, spec_of(replicas=3), {}, Observed(objects), Images())
+    (found,) = (each["data"]["copies"] for each in wanted.objects if each["kind"] == "ConfigMap")
+    assert found == "cache-replicas-1.cache-nodes.shop.svc"
 
 
 @pytest.mark.parametrize(

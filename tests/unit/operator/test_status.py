@@ -10,7 +10,7 @@ from kgents_operator.desired.owner import Owner
 from kgents_operator.desired.postgres import desired
 from kgents_operator.images import Images
 from kgents_operator.resources.postgres import PostgresCluster, Status
-from kgents_operator.status import ALWAYS, Figures, Findings, status, timed, unread
+from kgents_operator.status import ALWAYS, Answer, Figures, Findings, not_running, phase_of, status, timed, unread
 from support.operated import postgres
 
 OWNER = Owner("orders", "shop", "u-1", "kgents.io/v1alpha1", "PostgresCluster")
@@ -40,6 +40,15 @@ def test_a_critical_health_lowers_ready_and_its_end_raises_it_again() -> None:
 @pytest.mark.parametrize("figures", [Figures(), Figures(critical=FULL), Figures(fault="NATS is away")])
 def test_no_health_makes_a_server_ready_that_does_not_answer(figures: Figures) -> None:
     assert ready(shown(figures, ready_replicas=0))[:2] == ("False", "ServerNotReady")
+
+
+def test_a_server_that_does_not_answer_after_a_change_says_how_to_go_back() -> None:
+    state = {"observedGeneration": 1, "updateRevision": "2", "currentRevision": "1"}
+    server = {"metadata": {"generation": 1}, "status": state}
+    reason, message = not_running(server, "orders") or ("", "")
+    assert reason == "ChangeNotTaken"
+    assert "undo it, then: kubectl delete pod orders-0" in message
+    assert phase_of(Answer("Ready", "False", reason, message), server, is_refused=False) == "Degraded"
 
 
 def test_what_cannot_be_read_is_neither_ready_nor_failed() -> None:

@@ -90,6 +90,12 @@ def _data(
     """On what is kept, and where."""
     if not spec.persistence.enabled:
         yield Answer("Persistent", "False", "SwitchedOff", "a restart of the server loses every key")
+    if wanted.is_held:
+        said = (
+            f"{wanted.names.name}-0 goes on as it is until all replicas run with what is new; if they cannot, undo it, "
+            f"then delete the pods of {wanted.names.replicas} that do not answer"
+        )
+        yield Answer("PrimaryHeld", "True", "ReplicasFirst", said)
     yield from volumes_left(wanted, objects, findings, REPLICAS)
     yield from resize(wanted, objects, findings)
     if spec.backup.enabled:

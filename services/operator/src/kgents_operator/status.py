@@ -195,10 +195,17 @@ def not_running(server: Json | None, name: str) -> tuple[str, str] | None:
     state = server.get("status") or {}
     if state.get("observedGeneration", 0) < server["metadata"].get("generation", 0):
         return "Changing", "Kubernetes has not taken over the last change of the server yet"
+    is_changing = state.get("updateRevision") != state.get("currentRevision")
+    if is_changing and not state.get("readyReplicas"):
+        said = (
+            f"no pod of {name} answers since the last change; to go back, undo it, then: kubectl delete pod {name}-0, "
+            "which Kubernetes does not start again by itself"
+        )
+        return "ChangeNotTaken", said
     if not state.get("readyReplicas"):
         return "ServerNotReady", f"the pod {name}-0 does not answer; try: kubectl describe pod"
-    if state.get("updateRevision") != state.get("currentRevision"):
-        return "Changing", "the server is being started again with its new settings"
+    if is_changing:
+        return "Changing", "pods are started again, one at a time, with what is new; one that does not answer ends that"
     return None
 
 

@@ -47,6 +47,8 @@ class Desired(Struct, Generic[N], frozen=True):
     """The size that volumes should grow to, by their claims, if they are smaller."""
     claims: dict[str, str] = {}
     """The StatefulSet that starts on each claim."""
+    is_held: bool = False
+    """Whether what takes writes goes on as it is, until what follows it runs with what is new."""
 
 
 def claimed(claim: Json | None) -> str | None:

@@ -36,9 +36,10 @@ class Made(Struct, frozen=True):
     restart: str
     """Another value starts the pods again."""
 
-    def configuration(self) -> Json:
-        """The ConfigMap: settings and scripts, of which none is a secret."""
+    def configuration(self, copies: list[int]) -> Json:
+        """The ConfigMap: settings and scripts, of which none is a secret. `copies`: the replicas that have a volume."""
         found = {each: file(each) for each in (*SERVER_FILES, "redis-save", "redis-backup")}
+        found["copies"] = " ".join(self._replica(each) for each in copies)
         found["redis.conf"] = redis_settings.redis(self.spec)
         return self.owner.owned("v1", "ConfigMap", self.names.config, DATABASE) | {"data": found}
 
@@ -76,7 +77,7 @@ class Made(Struct, frozen=True):
 
     def primary(self, current: Json | None) -> Json:
         """The one server that takes writes. `current`: as it is."""
-        replicas = [self.names.node(f"{self.names.replicas}-{each}") for each in range(REPLICAS_MAX - 1)]
+        replicas = [self._replica(each) for each in range(REPLICAS_MAX - 1)]
         asked = [pods.text("SELF", self.names.node(f"{self.names.name}-0")), pods.text("REPLICAS", " ".join(replicas))]
         return self._statefulset(DATABASE, self.names.name, 1, current, asked if self.spec.persistence.enabled else [])
 
@@ -84,6 +85,9 @@ class Made(Struct, frozen=True):
         """The servers that follow it."""
         count = self.spec.replicas - 1
         return self._statefulset(REPLICAS, self.names.replicas, count, current, [pods.text("PRIMARY", self.names.host)])
+
+    def _replica(self, ordinal: int) -> str:
+        return self.names.node(f"{self.names.replicas}-{ordinal}")
 
     @property
     def _servers(self) -> dict[str, str]:
