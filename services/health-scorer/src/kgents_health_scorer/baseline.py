@@ -101,8 +101,9 @@ class Past:
         slower = 1.0 if adopted_s is None else SLOWER
         weight = max(min(interval_s / MEMORY_S, 1.0), 1 / (self.samples + 1)) * slower
         most = CLIP * self._width
-        self.centre += weight * min(max(apart, -most), most)
-        self.spread += weight * (min(abs(apart), most) - self.spread)
+        clipped = apart if -most <= apart <= most else math.copysign(most, apart)
+        self.centre += weight * clipped
+        self.spread += weight * (abs(clipped) - self.spread)
         self.samples += 1
         self.seconds += interval_s
         self._adopt(scaled, interval_s, adopted_s)

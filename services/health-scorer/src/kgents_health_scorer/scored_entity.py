@@ -137,12 +137,13 @@ class ScoredEntity:
         for check in checks.samples:
             value = check.value(pulse)
             window = source.windows.get(check.id)
-            if window is None or value is None or value is UNSET or pulse.read_at:
+            if window is None:
+                if value is not UNSET or self._remembered.tracks:  # else it never applied
+                    matters |= self._take_figure(check, value, pulse, source, now)
+            elif value is None or value is UNSET or pulse.read_at or not window.stays_calm(check, value, evidence):
                 matters |= self._take_figure(check, value, pulse, source, now)
-            elif window.stays_calm(check, value, evidence):
-                window.read_at = pulse.timestamp
             else:
-                matters |= self._take_figure(check, value, pulse, source, now)
+                window.read_at = pulse.timestamp
         return self._take_series(checks, pulse, source, now) or matters
 
     def _take_series(self, checks: Checks, pulse: Pulse, source: Source, now: datetime) -> bool:

@@ -50,10 +50,13 @@ class Track:
         self.recent: tuple[tuple[datetime, Sample], ...] = ()
         """Of a rate: the last samples."""
 
-    def miss(self, now: datetime, patience: timedelta) -> bool:
-        """Take note that the figure is not known; returns whether the verdict may change by it."""
+    def note(self, check: SeriesCheck, sample: Sample, pulse: Pulse, now: datetime, source: "Judging") -> bool:
+        """Take what a pulse has of the figure; returns whether the verdict may change by it."""
+        if sample.value is not None and isfinite(sample.value):
+            self.judged_at = self.called_at = now
+            return self.take(check, sample.value, sample, pulse, source.evidence)
         was_quiet = self.window.is_quiet
-        self.window.miss(now, patience)
+        self.window.miss(now, source.patience)
         return not (was_quiet and self.window.is_quiet)
 
     def take(self, check: SeriesCheck, value: float, sample: Sample, pulse: Pulse, evidence: str) -> bool:
@@ -72,9 +75,9 @@ class Track:
             return self.past.has_moved() or self.past.is_learnt
         if check.at_once is not None and sample.calls is not None and sample.calls < CALLS_AT_ONCE:
             judged = min(judged, check.at_once * 0.99)
-        if score.severity(check, judged):
-            self.text = _text(check, pulse.ref, sample, self.past)
         if not self.window.stays_calm(check, judged, evidence):
+            if score.severity(check, judged):
+                self.text = _text(check, pulse.ref, sample, self.past)
             self.window.push(check, judged, evidence)
         if usual is not None:
             adopted_s = usual.adopted_s if not self.window.is_quiet else None
@@ -100,8 +103,7 @@ class Track:
 def _unusual(usual: Usual, value: float, least_apart: float, past: Past) -> float:
     """How many spreads a sample is from what is usual, the way that is bad; 0 if that is none to speak of."""
     away = past.spreads_above(value, usual.resolution) * (1 if usual.way == "above" else -1)
-    is_apart = abs(value - past.usual(usual.resolution)) >= least_apart
-    if away <= 0 or value < usual.least or not is_apart:
+    if away <= 0 or value < usual.least or abs(value - past.usual(usual.resolution)) < least_apart:
         return 0.0
     return round(away, 2)
 
@@ -172,17 +174,16 @@ class Series:
     def take(self, check: SeriesCheck, pulse: Pulse, now: datetime, remembered: Remembered, source: "Judging") -> bool:
         """Take what a pulse says of one figure, or of that of each connection; returns whether a verdict may change."""
         samples = [*check.samples(pulse)]
+        if len(samples) == len(self.tracks) == 1 and not remembered.tracks:  # the one figure that most entities have
+            track = self.tracks.get((check.id, samples[0].edge))
+            if track is not None:
+                return track.note(check, samples[0], pulse, now, source)
         keys = {(check.id, each.edge) for each in samples}
         matters = self._begin(check, keys, pulse, now, remembered, source)
         for sample in samples:
             track = self.tracks.get((check.id, sample.edge))
-            if track is None:
-                continue  # beyond TRACKS_MAX
-            if sample.value is None or not isfinite(sample.value):
-                matters |= track.miss(now, source.patience)
-            else:
-                matters |= track.take(check, sample.value, sample, pulse, source.evidence)
-                track.judged_at = track.called_at = now
+            if track is not None:  # else beyond TRACKS_MAX
+                matters |= track.note(check, sample, pulse, now, source)
         if ALL not in pulse.unread:
             unseen = [key for key in self.tracks if key[0] == check.id and key not in keys]
             uncalled = check.uncalled(pulse)

@@ -1,6 +1,5 @@
 """KG-1xx, what an entity uses and how it answers: resource pulse → memory, CPU, errors. Part of the catalogue."""
 
-from collections.abc import Iterator
 from typing import Final
 
 from msgspec import UNSET
@@ -50,10 +49,9 @@ def _error_rate(pulse: Pulse, name: str) -> Reading:
     return custom(pulse, name)
 
 
-def _cpu_samples(pulse: Pulse) -> Iterator[Sample]:
+def _cpu_samples(pulse: Pulse) -> tuple[Sample, ...]:
     ratio = _cpu_ratio(pulse, resource.CPU_PERCENT)
-    if ratio is not UNSET:
-        yield Sample(ratio)
+    return (Sample(ratio),) if ratio is not UNSET else ()
 
 
 CHECKS: Final[tuple[Check, ...]] = (
