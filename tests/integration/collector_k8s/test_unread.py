@@ -150,8 +150,8 @@ async def test_a_slow_list_holds_back_its_own_kinds_alone(
     shop.hold("pods")
     async with watching(server, shop, tmp_path) as context:
         await shows(bus, Ref("test", "node", "node-1"), Ref("test", "deployment", "cart", "shop"), GADGET)
-        await unread(context, "pod", "container")
-        assert context.status.reason == "pods: not listed yet"
+        await eventually(lambda: context.status.reason == "pods: not listed yet")
+        assert (context.status.state, context.status.unread) == ("syncing", ())  # nothing known is out of date
         assert not [ref for ref in await entities(bus) if ref.kind == "pod"]
         shop.release("pods")
         await in_sync(context)
@@ -164,7 +164,7 @@ async def test_pods_wait_for_what_they_are_joined_with_so_that_none_is_published
 ) -> None:
     shop.hold("replicasets.apps")
     async with watching(server, shop, tmp_path) as context:
-        await unread(context, "replicaset", "pod", "service")
+        await eventually(lambda: context.status.reason == "replicasets: not listed yet")
 
         async def holds_no_pod() -> bool:
             return not [ref for ref in await entities(bus) if ref.kind == "pod"]

@@ -426,3 +426,45 @@ def test_a_report_that_expires_by_itself_needs_no_heartbeat_to_count(built: Buil
     built.pass_to(40)
     built.take()
     assert built.topology[make_ref("web")].status == "running"
+
+
+def test_a_first_start_outdates_nothing_that_it_has_published_so_far() -> None:
+    built = Built()
+    built.take()
+    built.beat(at_s=0, state="syncing", reason="pods: not listed yet")
+    built.reducer.upsert(make_entity("node-1"), time_ns=at(1))
+    for second in range(10, 600, 10):
+        built.beat(at_s=second, state="syncing", reason="pods: not listed yet")
+        built.pass_to(second)
+    assert built.stale == set()
+    for second in (600, 610, 615):
+        built.beat(at_s=second, state="syncing", reason="pods: not listed yet")
+        built.pass_to(second)
+    assert built.stale == {"node-1"}
+    assert built.source.unread[0].reason == "pods: not listed yet"
+    built.beat(at_s=620)
+    built.pass_to(620)
+    assert built.stale == set()
+
+
+def test_only_the_first_start_is_one() -> None:
+    built = Built()
+    built.take()
+    built.beat(at_s=0, state="syncing")
+    built.reducer.upsert(make_entity("node-1"), time_ns=at(1))
+    built.beat(at_s=5)
+    for second in (10, 20, 25):
+        built.beat(at_s=second, state="syncing")
+        built.pass_to(second)
+    assert built.stale == {"node-1"}
+
+
+def test_a_start_that_was_under_way_when_this_builder_began_is_not_taken_for_the_first() -> None:
+    built = Built()
+    built.beat(at_s=0, state="syncing")
+    built.reducer.upsert(make_entity("node-1"), time_ns=at(0))
+    built.take()
+    for second in (0, 10, 16):
+        built.beat(at_s=second, state="syncing")
+        built.pass_to(second)
+    assert built.stale == {"node-1"}

@@ -82,6 +82,7 @@ class _Cluster:
         self.scopes = Scopes([])
         self._withheld: set[Ref] = set()  # gone from what was read; an unread resource may still refer to them
         self._before: defaultdict[str, set[Key]] = defaultdict(set)  # kind → what was published before this run
+        self._is_first = False  # whether nothing was
         self._swept: dict[str, frozenset[Place]] = {}  # kind → what may have hidden some of these when last compared
         self.truncation = Truncation(context.cluster, context.config.max_objects)
 
@@ -94,6 +95,7 @@ class _Cluster:
             ref = row.message.ref
             self._before[ref.kind].add((ref.namespace, ref.name))
             await slice_.checkpoint()
+        self._is_first = not self._before
         if config.manifests:
             rows = self.collector.entities.rows.values()
             self.drifting = Drifting(self.context.cluster, config.drift_after_s, (each.message for each in rows))
@@ -228,14 +230,21 @@ class _Cluster:
     def _attest(self) -> None:
         """Attest all kinds but those that cannot be read. Faults of Events and usage are only shown."""
         unread = self.unread()
+        if self._is_first and unread and not (self._silence() or self.scopes.has_failed):
+            self.collector.begin(unread[0].reason)
+            return
         beside_it = (self.events, self.usage, self.desired)
         beside = [fault for each in beside_it if each is not None for fault in each.faults]
         self.collector.attest(unread=unread, faults=beside if not unread else ())
 
     def unread(self) -> list[Unread]:
         """What is not attested."""
-        unread = [Unread(reason=self.probe.fault)] if self.probe is not None and self.probe.fault else []
-        return unread + self.scopes.unread()
+        silence = self._silence()
+        return [*([Unread(reason=silence)] if silence else []), *self.scopes.unread()]
+
+    def _silence(self) -> str:
+        """Why the server gives no answer at all; empty while it does."""
+        return self.probe.fault if self.probe is not None else ""
 
     def known(self, kind: Kind[Any], namespace: str) -> Iterator[Key]:
         """Objects of a kind that are taken to exist: those read, and before the first list those published."""

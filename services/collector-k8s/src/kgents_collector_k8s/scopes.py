@@ -103,6 +103,11 @@ class Scopes:
         )
         return joined
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether something cannot be read, and not only has not been listed yet."""
+        return self._being_listed != self.unseen or any(each.fault for each in self._readings)
+
     def is_ready(self, kind: str) -> bool:
         """Whether entities of a kind may be published: nothing that they are made of is being listed."""
         return kind not in self._waiting

@@ -22,6 +22,8 @@ from kgents_shared.contract.vocabulary.kinds import SOURCE
 HEARTBEAT_TTL_NS: Final = HEARTBEAT_TTL_S * 1_000_000_000
 STALE_AFTER_NS: Final = HEARTBEAT_TTL_NS
 """How long a scope may be unattested before it is stale: a restart, or one poll that fails, takes less."""
+FIRST_START_NS: Final = 600_000_000_000
+"""How long a source may read everything for the first time. Whatever it has published by then is not outdated."""
 SCOPES_MAX: Final = 4 * UNREAD_MAX
 """Scopes of one source, with those that only keep the age of others. Beyond, the youngest of these are dropped."""
 NO_HEARTBEAT: Final = "no heartbeat"
@@ -58,6 +60,7 @@ class Source:
         self._beats: dict[str, _Beat] = {}
         self._groups: Counter[tuple[str, str, str]] = Counter()  # kind, namespace, part → entities
         self._last_beat_ns = 0
+        self._begun_ns: int | None = None  # when a first start began: of it nothing was known before
 
     @property
     def is_gone(self) -> bool:
@@ -152,9 +155,12 @@ class Source:
         if newest is None:
             since = _time(self._last_beat_ns or time_ns)
             return [Unread(since=since, reason=NO_HEARTBEAT)]
-        if newest.is_starting and self.is_empty and not self.is_published:  # its first start: nothing is outdated
-            return []
-        return newest.unattested
+        if not newest.is_starting:
+            self._begun_ns = None
+        elif self._begun_ns is None and self.is_empty and not self.is_published:
+            self._begun_ns = time_ns
+        is_first = self._begun_ns is not None and time_ns - self._begun_ns < FIRST_START_NS
+        return [] if is_first else newest.unattested
 
 
 def message(cluster: str, name: str, source: Source, entities: int, *, time_ns: int) -> TopologyEntity:

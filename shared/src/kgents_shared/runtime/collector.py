@@ -192,6 +192,13 @@ class Collector:
         self._unread[part], self._faults[part] = _of(part, unread), faults
         self._set_status()
 
+    def begin(self, reason: str) -> None:
+        """Attest nothing yet: it reads everything for the first time, and none of that has failed.
+
+        Not where something was published before: that may be out of date, but for what is read by now.
+        """
+        self._context.status.set("syncing", reason)
+
     def _set_status(self) -> None:
         unread = [each for part in self._expected for each in self._unread.get(part, ())]
         if unread:  # then the rest counts as attested, which a part that was never read is not
