@@ -17,6 +17,8 @@ STALE_WITHIN_S: Final = 25.0
 WORKS_WITHIN_S: Final = 30.0
 HOLDS_WITHIN_S: Final = 10.0
 """NATS may be away, or a second instance hold the lease: then the schedule goes on without it."""
+HOLDING: Final = ("syncing", "in_sync", "degraded")
+"""States of a service that holds its lease."""
 BLIND_S: Final = 1.5
 WATCHED_S: Final = 4.0
 """Some heartbeats of each instance."""
@@ -139,7 +141,7 @@ async def blind_start(run: Run) -> str:
     else:
         truth.api.forbid("pods")
     service.start()
-    await _tries_to_read(run, name)
+    await _tries_to_read(run, name, "403" if which == "forbids" else "")
     if proxy is not None:
         proxy.flow()
     elif which == "refuses":
@@ -150,8 +152,11 @@ async def blind_start(run: Run) -> str:
     return f"{name}: {which}"
 
 
-async def _tries_to_read(run: Run, name: str) -> None:
-    """Wait until a service that was started holds its lease and had some time to read what it observes."""
+async def _tries_to_read(run: Run, name: str, refusal: str) -> None:
+    """Wait until a service that was started holds its lease, and has had some time to read what it observes.
+
+    Where it is refused it says so, on a busy machine only later.
+    """
     begin = await attempt(run.reader.last_seq("META"))
 
     async def holds_lease() -> bool:
@@ -160,8 +165,8 @@ async def _tries_to_read(run: Run, name: str) -> None:
             for each in (await attempt(run.reader.last("META", f"kgents.meta.{CLUSTER}.>")) or {}).values()
             if each.seq > (begin or 0)
         ]
-        states = [body["state"] for each in beats if (body := each.body) and body.get("service") == name]
-        return not {"syncing", "in_sync", "degraded"}.isdisjoint(states)
+        bodies = [body for each in beats if (body := each.body) and body.get("service") == name]
+        return any(each["state"] in HOLDING and refusal in str(each.get("unread")) for each in bodies)
 
     with suppress(AssertionError):
         await eventually(holds_lease, HOLDS_WITHIN_S)
