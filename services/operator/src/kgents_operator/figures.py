@@ -14,6 +14,7 @@ from kgents_operator.status import Figures
 from kgents_shared.bus.client import Bus
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.errors import BusError
+from kgents_shared.contract.health import STALE
 from kgents_shared.contract.pulse import DatabasePulse, Pulse
 from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.contract.vocabulary.figures import qdrant, redis
@@ -105,6 +106,7 @@ def _vectors(pulses: Mapping[Ref, DatabasePulse]) -> dict[Key, dict[str, int | N
 
 def _critical(view: EntityView | None) -> str:
     """Why it is critical, by what is attested now; empty: it is not, or that is not known."""
-    if view is None or view.level != "critical" or view.topology is None or view.topology.stale:
+    health = view.health if view is not None else None
+    if health is None or health.level != "critical" or any(each.check == STALE for each in health.reasons):
         return ""
-    return view.health.text if view.health is not None else ""
+    return health.text
