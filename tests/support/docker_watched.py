@@ -10,6 +10,7 @@ from typing import Any
 
 import nats
 import pytest
+from nats.aio.msg import Msg
 from nats.js.errors import NotFoundError
 
 from kgents_shared.bus.client import Bus
@@ -145,6 +146,21 @@ class Watched:
                 with contextlib.suppress(NotFoundError):  # replaced by a newer one
                     found.append((await js.get_msg(stream, seq, direct=True)).data or b"")
             return found
+        finally:
+            await client.close()
+
+    @asynccontextmanager
+    async def heard(self) -> AsyncIterator[list[bytes]]:
+        """Each message about an entity from now on, in their order: the stream keeps the last of each alone."""
+        client, found = await nats.connect(self.server.url), list[bytes]()
+
+        async def note(message: Msg) -> None:
+            found.append(message.data)
+
+        await client.subscribe("kgents.entity.>", cb=note)
+        await client.flush()
+        try:
+            yield found
         finally:
             await client.close()
 

@@ -10,6 +10,8 @@ import pytest
 
 from kgents_shared.contract.entity import Entity
 from support.docker_watched import Watched, connection, edges, ref
+from support.story_incidents import causes, incidents
+from support.story_observed import of_messages
 from support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(120)  # the first test starts the engine
@@ -83,6 +85,30 @@ async def test_a_stop_on_purpose_is_no_failure_whatever_the_exit_code(docker: Wa
         if each["status"] == "failed" and each["ref"]["name"] not in ("killed", "newly_killed")
     ]
     assert (failed, at) == ([], 0)  # what happened before it began is no news of this collector
+
+
+async def test_what_is_planned_opens_no_incident_and_what_crashes_beside_it_does(docker: Watched) -> None:
+    """On a real engine: a restart, a stop for good, and the new one of a rolling replacement beside the old one."""
+    names = ("restarted", "stopped", "old", "crashed")
+    async with docker.collector(), docker.heard() as heard:
+        for name in names:
+            await docker.api.run(name)
+        for name in names:
+            await docker.becomes(name, "running")
+        await docker.api.do("restarted", "restart?t=0")
+        await docker.api.do("stopped", "stop?t=0")
+        await docker.api.run("new")
+        await docker.becomes("new", "running")
+        await docker.api.do("old", "stop?t=0")
+        await docker.becomes("old", "succeeded", "Stopped")
+        await docker.api.remove("old")
+        os.kill((await docker.api.inspect("crashed"))["State"]["Pid"], signal.SIGKILL)
+        await docker.becomes("crashed", "failed", "Killed")
+        await docker.becomes("stopped", "succeeded", "Stopped")
+        await docker.becomes("restarted", "running")
+        await docker.goes("container", "old")
+        await eventually(lambda: any(b'"op":"remove"' in each and b'"old"' in each for each in heard))
+    assert causes(incidents(of_messages(heard, "test"), until="1h")) == ["container crashed KG-001"]
 
 
 async def test_an_end_that_no_event_speaks_of_raises_nothing_unless_it_was_seen_running(docker: Watched) -> None:

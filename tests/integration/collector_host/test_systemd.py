@@ -18,6 +18,9 @@ from kgents_collector_host.source import Source
 from kgents_shared.contract.entity import Entity
 from kgents_shared.contract.facts import Facts
 from kgents_shared.runtime.clock import SystemClock
+from support.story_incidents import causes, incidents
+from support.story_observed import of_polls
+from support.story_world import CLUSTER
 from support.systemd import Systemd, may_boot
 from support.waiting import eventually
 
@@ -61,15 +64,17 @@ class Watched:
         self._network, self._history = Network(), History()
         self._before: Sample | None = None
         self.facts = Facts()
+        self.polls: list[Facts] = []
 
     async def poll(self) -> Facts:
         now = await self._source.read()
         published = {each.ref: each for each in self.facts.entities}
         self.facts = observe(
             self._before, now, self._network, self._history,
-            cluster="c", interval_s=1, max_processes=10, published=published,
+            cluster=CLUSTER, interval_s=1, max_processes=10, published=published,
         )  # fmt: skip
         self._before = now
+        self.polls.append(self.facts)
         return self.facts
 
     def unit(self, name: str) -> Entity | None:
@@ -91,6 +96,8 @@ async def test_services_that_run_fail_and_are_restarted_say_so(systemd: Systemd)
             await manage(systemd, "StartUnit", unit)
         await eventually(watched.is_so("good.service", "running"))
         await eventually(watched.is_so("bad.service", "failed", "exit-code 7"))
+        await manage(systemd, "RestartUnit", "good.service")
+        await eventually(watched.is_so("good.service", "running"))
         await manage(systemd, "StopUnit", "good.service")
 
         async def is_gone() -> bool:
@@ -99,6 +106,8 @@ async def test_services_that_run_fail_and_are_restarted_say_so(systemd: Systemd)
 
         await eventually(is_gone)
         assert CANARY not in repr(watched.facts)
+    found = causes(incidents(of_polls(watched.polls, "host"), until="1h"))
+    assert [each for each in found if "service" in each] == ["unit m/bad.service KG-001"], "a stop is no failure"
 
 
 async def test_a_service_that_is_restarted_again_and_again_is_so_at_every_poll(
