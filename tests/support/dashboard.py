@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import msgspec
+from rich.cells import cell_len
 from textual.pilot import Pilot
 
 from kgents_cli.ui.app import Dashboard
@@ -43,6 +44,12 @@ class Shown(msgspec.Struct):
 
     async def press(self, *keys: str) -> None:
         await self.pilot.press(*keys)
+
+    async def click(self, text: str) -> None:
+        """On the first place where this text stands, once it does."""
+        await self.until(text)
+        row = next(at for at, line in enumerate(self.lines) if text in line)
+        await self.pilot.click(offset=(cell_len(self.lines[row].partition(text)[0]), row))
 
     async def type(self, text: str) -> None:
         await self.pilot.press(*("space" if each == " " else each for each in text))

@@ -1,4 +1,4 @@
-"""What a real collector published → a story: how it goes on to alerts and incidents is then a matter of virtual time."""
+"""What a real collector published → a story: alerts and incidents follow from it in virtual time."""
 
 from collections.abc import Iterable
 from functools import partial

@@ -1,5 +1,7 @@
 """The screen of entities over a real NATS."""
 
+from textual.command import CommandList
+
 from kgents_shared.bus.client import Bus
 from support.build import make_ref
 from support.dashboard import dashboard, live
@@ -90,6 +92,35 @@ async def test_a_selected_row_stays_under_the_cursor_while_others_come_before_it
         assert "pod-20" in shown.lines[before]
         await shown.press("g")
         await shown.until("sick")
+
+
+async def test_the_mouse_selects_describes_and_changes_the_screen(bus: Bus) -> None:
+    for name, level in (("calm", "healthy"), ("sick", "critical")):
+        await publish(bus, make_topology(name), make_health(name, level=level))
+    async with dashboard(live(bus), size=(160, 30)) as shown:
+        await shown.until(" sick ")
+        await shown.click("calm")
+        await eventually(lambda: shown.app.table.window.key == "test.pod.shop.calm")
+        assert shown.app.describing.key is None, "the first click selects"
+        await shown.click("calm")
+        await eventually(lambda: shown.app.describing.key == "test.pod.shop.calm")
+        await shown.click("sick")
+        await eventually(lambda: shown.app.describing.key == "test.pod.shop.sick")
+        await shown.click("Events")
+        await eventually(lambda: shown.app.filling.place.name == "events" and shown.app.describing.key is None)
+
+
+async def test_the_palette_finds_a_screen_by_its_name(bus: Bus) -> None:
+    await publish(bus, make_topology("cart"))
+    async with dashboard(live(bus)) as shown:
+        await shown.until("cart")
+        await shown.press("ctrl+p")
+        await eventually(lambda: len(shown.app.screen_stack) == 2)
+        await shown.type("pipeline")
+        found = shown.app.screen.query_one(CommandList)
+        await eventually(lambda: [str(each.prompt).split("\n")[0] for each in found.options][:1] == ["Pipeline"])
+        await shown.press(*(["down"] if found.highlighted is None else []), "enter")
+        await eventually(lambda: shown.app.filling.place.name == "pipeline" and len(shown.app.screen_stack) == 1)
 
 
 async def test_names_that_are_code_are_text(bus: Bus) -> None:
