@@ -2,7 +2,10 @@
 
 from textual.command import CommandList
 
+from kgents_cli.ui.clusters import marks
+from kgents_cli.ui.palette import MARKS
 from kgents_shared.bus.client import Bus
+from kgents_shared.contract.entity import Ref
 from support.build import make_ref
 from support.dashboard import dashboard, live
 from support.nats_server import NatsServer
@@ -108,6 +111,46 @@ async def test_the_mouse_selects_describes_and_changes_the_screen(bus: Bus) -> N
         await eventually(lambda: shown.app.describing.key == "test.pod.shop.sick")
         await shown.click("Events")
         await eventually(lambda: shown.app.filling.place.name == "events" and shown.app.describing.key is None)
+
+
+async def test_a_connection_is_followed_by_key_and_click_and_back_again(bus: Bus) -> None:
+    cart, service, node = make_ref("cart"), make_ref("front", kind="service"), make_ref("n1", kind="node", namespace="")
+    links = [edge("runs_on", node), edge("routes", service, direction="in")]
+    await publish(bus, make_topology("cart", connections=links), make_health("cart", level="critical"))
+    await publish(bus, make_topology(ref=service), make_topology(ref=node))
+    async with dashboard(live(bus), size=(160, 40)) as shown:
+        await shown.until("critical")
+        await shown.press("g", "d")
+        await shown.until("runs_on")
+        await shown.press("n", "enter")
+        await shown.until(f"{node}  in cluster")
+        assert shown.app.table.window.key == "test.pod.shop.cart", "the list stays where it is"
+        await shown.until("runs_on")
+        await shown.press("n", "enter")
+        await shown.until(f"{cart}  in cluster")
+        await shown.press("b", "b", "b")
+        await shown.until(f"{cart}  in cluster")
+        assert not shown.app.describing.is_elsewhere
+        await shown.until("routes")
+        await shown.click(str(service))
+        await shown.until(f"{service}  in cluster")
+        await shown.press("d")
+        await eventually(lambda: shown.app.describing.key is None)
+
+
+async def test_clusters_differ_by_a_sign(bus: Bus) -> None:
+    names = [f"site-{number}" for number in range(6)]
+    await publish(bus, make_topology(ref=Ref(names[3], "pod", "cart", "shop")))
+    async with dashboard(live(bus), size=(160, 30)) as shown:
+        await shown.until(names[3])
+        alone = marks((names[3],))[names[3]]
+        assert f"{MARKS[alone]} {names[3]}" in shown.lines[0]
+        for name in names[:3]:
+            await publish(bus, make_topology(ref=Ref(name, "pod", "cart", "shop")))
+        of = marks(tuple(names[:4]))
+        rows = [f"{MARKS[of[name]]} {name}" for name in names[:4]]
+        await eventually(lambda: all(each in "\n".join(shown.lines[2:]) for each in rows))
+    assert len({MARKS[each] for each in marks(tuple(names)).values()}) == len(names)
 
 
 async def test_the_palette_finds_a_screen_by_its_name(bus: Bus) -> None:

@@ -1,7 +1,6 @@
 """`kgents ui`: source → world → screens. Ticks draw what has changed, keys draw at once."""
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from functools import partial
@@ -17,7 +16,7 @@ from kgents_cli.ui.commanding import obey
 from kgents_cli.ui.deciding import Deciding
 from kgents_cli.ui.describing import Describing
 from kgents_cli.ui.filling import Filling
-from kgents_cli.ui.header import hint_actions, hint_parts, left_parts, right_parts, tab_parts
+from kgents_cli.ui.frame import Frame
 from kgents_cli.ui.help import help_lines
 from kgents_cli.ui.ink import Ink
 from kgents_cli.ui.item import Item
@@ -25,7 +24,6 @@ from kgents_cli.ui.kept import Kept
 from kgents_cli.ui.keys import KEYS
 from kgents_cli.ui.palette import DARK, PALETTES, Palette
 from kgents_cli.ui.pane import Pane
-from kgents_cli.ui.part import Part
 from kgents_cli.ui.prompt import Prompt
 from kgents_cli.ui.rows.row import Row
 from kgents_cli.ui.screens import NAMES, SCREENS
@@ -42,13 +40,8 @@ BARS_EVERY_S: Final = 0.5
 """Counts and rates are read, not followed; each drawing of them costs as much as some rows."""
 HOLD_S: Final = 1.0
 """For so long after a key no row moves under the cursor."""
-SAID_S: Final = 8.0
-"""For so long a report stands in the last line."""
-TABS_FROM: Final = 100
-"""Columns from which each screen is named in the line of their numbers."""
 WIDE_FROM: Final = 120
 """From so many columns on there is room for a description beside the list."""
-RATE_TICKS: Final = 25
 
 
 class Dashboard(App[int]):
@@ -92,32 +85,28 @@ class Dashboard(App[int]):
         self._stalled = ExitStack()
         self._is_suspended = False
         self._held_until_s = self._bars_at_s = 0.0
-        self._said, self._said_until_s = "", 0.0
-        self._rates: deque[tuple[float, int]] = deque(maxlen=RATE_TICKS)
 
     def compose(self) -> ComposeResult:
         """The parts of the screen, from top to bottom."""
         self.table = Table(self.ink, self.source.now)
         self.pane = Pane(self.ink, id="described")
         self.help_pane = Pane(self.ink, id="help")
-        self.header = Bar(self.ink, id="header")
-        self.tabs = Bar(self.ink, id="tabs")
-        self.footer = Bar(self.ink, id="footer")
+        self.frame = Frame(self.ink, self.source, self.world)
         self.prompt = Prompt(self.ink)
         self.gauges = DBMetricsPanel(ink=self.ink, id="gauges")
         self.filling = Filling(self.source, self.world, self.table, self.gauges)
         self.travelling = Travelling(self.source, self.filling, self.world)
         self.describing = Describing(self.source, self.travelling, self.pane, self.ink)
         self.deciding = Deciding(self.source, self.filling, self)
-        yield self.header
-        yield self.tabs
+        yield self.frame.header
+        yield self.frame.tabs
         with Horizontal(id="main"):
             yield self.table
             yield self.pane
             yield self.help_pane
         yield self.gauges
         yield self.prompt
-        yield self.footer
+        yield self.frame.footer
 
     def on_mount(self) -> None:
         """Begin to read and to draw."""
@@ -147,7 +136,7 @@ class Dashboard(App[int]):
             self._stalled.close()
             self._draw_all()
         now_s = time.monotonic()
-        self._rates.append((now_s, self.world.changes))
+        self.frame.note(now_s)
         if now_s >= self._held_until_s and self.describing.key in self.filling.take():
             self._describe_again()
         if now_s >= self._bars_at_s:
@@ -156,26 +145,8 @@ class Dashboard(App[int]):
 
     def _bars(self) -> None:
         """The lines at the top and bottom."""
-        now_s, place = time.monotonic(), self.filling.place
-        waiting = self.filling.waiting if now_s < self._held_until_s else 0
-        right = right_parts(self.world, self.source.now(), now_s, per_s=self._per_s(), waiting=waiting,
-                            past=self.travelling.text)  # fmt: skip
-        self.header.show([*left_parts(self.filling.world, self.source.name)], [*right])
-        tabs = [*tab_parts(place, is_wide=self.size.width >= TABS_FROM)]
-        listing, text = self.table.window.listing, self.filling.filter_text
-        shown = f"{len(listing):,} of {len(listing.items):,} " if text else f"{len(listing):,} "
-        filtered = [Part(f"/{text}  ", "accent")] if text else []
-        self.tabs.show(tabs, [*filtered, Part(shown, "dim")], [f"app.screen('{each.name}')" for each in SCREENS])
-        if now_s < self._said_until_s:
-            self.footer.show([Part(f" {self._said}", "bold")])
-            return
-        self.footer.show([*hint_parts()], actions=hint_actions())
-
-    def _per_s(self) -> float:
-        if not self._rates:
-            return 0.0
-        (first_s, first), (last_s, last) = self._rates[0], self._rates[-1]
-        return (last - first) / (last_s - first_s) if last_s > first_s else 0.0
+        is_held = time.monotonic() < self._held_until_s
+        self.frame.show(self.filling, self.travelling.text, width=self.size.width, is_held=is_held)
 
     @property
     def selected(self) -> Item | Row | None:
@@ -235,7 +206,7 @@ class Dashboard(App[int]):
         for pane in (self.pane, self.help_pane):
             pane.redraw()
         self.gauges.redraw()
-        for each in (self.table, self.header, self.tabs, self.footer, self.prompt.label):
+        for each in (self.table, self.frame.header, self.frame.tabs, self.frame.footer, self.prompt.label):
             each.refresh()
 
     def action_filter(self) -> None:
@@ -257,7 +228,7 @@ class Dashboard(App[int]):
 
     def say(self, text: str) -> None:
         """Report something that no row shows."""
-        self._said, self._said_until_s = text, time.monotonic() + SAID_S
+        self.frame.say(text)
         self._bars()
 
     def _close_prompt(self) -> None:
@@ -331,7 +302,9 @@ class Dashboard(App[int]):
         self.deciding.silence(self.selected)
 
     def action_enter(self) -> None:
-        """Open or close a node of the tree; elsewhere describe."""
+        """Go where the chosen line of the description leads; open or close a node of the tree; elsewhere describe."""
+        if self.describing.key is not None and self.describing.follow():
+            return
         if self.filling.place.is_tree and self.selected is not None and self.describing.key is None:
             self.filling.toggle(self.table.window.key or "")
             self._bars()
@@ -345,7 +318,20 @@ class Dashboard(App[int]):
         elif self.selected is not None and self.selected.ref is not None:
             self.add_class("described")
             self._narrow()
-            self._describe_again()
+            self._describe_selected()
+
+    def action_choose(self, by: int) -> None:
+        """Choose another connected entity in the description."""
+        if self.describing.key is not None:
+            self.pane.choose(by)
+
+    def action_return(self) -> None:
+        """Back from where a connection has led."""
+        self.describing.back()
+
+    def on_pane_followed(self, event: Pane.Followed) -> None:
+        """A connection was clicked."""
+        self.describing.go(event.to)
 
     def on_table_opened(self) -> None:
         """A second click."""
@@ -354,7 +340,7 @@ class Dashboard(App[int]):
 
     def on_table_chosen(self) -> None:
         """Another row is selected."""
-        self._describe_again()
+        self._describe_selected()
 
     def on_bar_clicked(self, event: Bar.Clicked) -> None:
         """A part of a bar stands for an action."""
@@ -375,10 +361,16 @@ class Dashboard(App[int]):
         self.remove_class("described")
         self.set_focus(self.table)
 
-    def _describe_again(self) -> None:
+    def _describe_selected(self) -> None:
         selected = self.selected
         if self.has_class("described") and selected is not None and selected.ref is not None:
-            self.describing.show(selected.entity, selected.ref)
+            self.describing.begin(selected.entity, selected.ref)
+
+    def _describe_again(self) -> None:
+        if self.describing.is_elsewhere:
+            self.describing.again()
+        else:
+            self._describe_selected()
 
     def _note_suspended(self, *, is_suspended: bool) -> None:
         self._is_suspended = is_suspended

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
 
+from kgents_cli.ui.clusters import marks
 from kgents_cli.ui.item import Item
 from kgents_cli.units import NOT_KNOWN
 from kgents_shared.view.moment import span
@@ -66,7 +68,18 @@ def age_cell(item: Item, now: datetime) -> Cell:
     return Cell(span(max(0.0, (now - item.created_at).total_seconds())), "dim")
 
 
-CLUSTER: Final = Column("CLUSTER", 10, lambda item, _: Cell(item.ref.cluster), drop=4)
+@lru_cache(maxsize=64)
+def cluster_column(names: tuple[str, ...]) -> Column:
+    """Which cluster, as the header marks it."""
+    of = marks(names)
+
+    def read(item: Item, _: datetime) -> Cell:
+        mark = of.get(item.ref.cluster, "")
+        return Cell(item.ref.cluster, mark, mark)
+
+    return Column("CLUSTER", 12, read, drop=4)
+
+
 ENTITIES: Final = (
     Column("HEALTH", 15, level_cell),
     Column("KIND", 11, lambda item, _: Cell(item.ref.kind, "dim"), drop=3),

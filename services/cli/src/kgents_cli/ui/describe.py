@@ -10,6 +10,7 @@ from kgents_cli.ui.cells import printable, spark
 from kgents_cli.ui.part import Line, Part
 from kgents_cli.ui.source.source import Described
 from kgents_cli.units import NOT_KNOWN, figure, plain
+from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.event import Event
 from kgents_shared.contract.figures import figures
 from kgents_shared.contract.pulse import DatabasePulse, Pulse
@@ -102,15 +103,15 @@ def _worded(name: str, values: Sequence[dict[str, float | None]]) -> str:
 
 def _connections(found: Described) -> Iterator[Line]:
     view = found.view
-    peers: dict[tuple[str, str], list[str]] = {}
+    peers: dict[tuple[str, str], list[Ref]] = {}
     links = [link_of(edge, view.ref) for edge in found.edges]
     for link in sorted(links, key=lambda each: (each.direction != "out", each)):
-        peers.setdefault((link.direction, link.kind), []).append(peer_name(link.peer, view.ref))
-    for (direction, kind), names in peers.items():
+        peers.setdefault((link.direction, link.kind), []).append(link.peer)
+    for (direction, kind), found_there in peers.items():
         yield (Part("→ " if direction == "out" else "← ", "accent"), Part(kind, "dim"))
-        yield from ((Part(f"    {name}"),) for name in names[:PEERS_MAX])
-        if len(names) > PEERS_MAX:
-            yield (Part(f"    and {len(names) - PEERS_MAX} more", "dim"),)
+        yield from ((Part("    "), Part(peer_name(each, view.ref), to=each)) for each in found_there[:PEERS_MAX])
+        if len(found_there) > PEERS_MAX:
+            yield (Part(f"    and {len(found_there) - PEERS_MAX} more", "dim"),)
 
 
 def _events(events: Iterable[Event]) -> Iterator[Line]:

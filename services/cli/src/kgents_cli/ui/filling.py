@@ -38,7 +38,7 @@ class Filling:
         self.opened: frozenset[str] = frozenset()
         self.deciding: dict[str, str] = {}
         self._source = source
-        self._table = table
+        self.table = table
         self._gauges = gauges
         self._windows: dict[str, Window[Any]] = {each.name: Window(lambda row: row.order) for each in SCREENS}
         self._asked = Known(world, source.now())
@@ -76,7 +76,7 @@ class Filling:
         self.place = place
         self._made_of = ()
         self._wakened.set()
-        self._table.use(self._windows[place.name], columns_of(place, self.world))
+        self.table.use(self._windows[place.name], columns_of(place, self.world))
         self.take()
 
     def use_world(self, world: World, then: Then | None) -> None:
@@ -90,8 +90,8 @@ class Filling:
     def filter(self, text: str) -> None:
         """Show only what passes."""
         self.filters[self.place.name] = text
-        self._table.window.filter(passes(text))
-        self._table.refresh()
+        self.table.window.filter(passes(text))
+        self.table.refresh()
         self._show_gauges(self._asked)
         self._note_empty()
 
@@ -106,8 +106,8 @@ class Filling:
         found = self.world.take_pending()
         if found:
             if self.place is ENTITIES_SCREEN:
-                self._table.take(found.items())
-                self._table.show(columns_of(self.place, self.world))
+                self.table.take(found.items())
+                self.table.show(columns_of(self.place, self.world))
             else:
                 self._windows[ENTITIES_SCREEN.name].put(found.items())
         if self.place.rows is not None:
@@ -127,15 +127,15 @@ class Filling:
         if is_asked:
             known.views, known.pulses, known.pipeline = self._asked.views, self._asked.pulses, self._asked.pipeline
         rows = self.place.rows(known)
-        old = self._table.window.listing.items
+        old = self.table.window.listing.items
         gone = [(key, None) for key in old if key not in rows]
-        self._table.take([*gone, *((key, row) for key, row in rows.items() if old.get(key) != row)])
+        self.table.take([*gone, *((key, row) for key, row in rows.items() if old.get(key) != row)])
         self._show_gauges(known)
 
     def _show_gauges(self, known: Known) -> None:
         """Of the databases that the table shows."""
         if self.place.has_gauges and self._asked_for == self.place.name:
-            listing = self._table.window.listing
+            listing = self.table.window.listing
             pulses = (known.pulses.get(view.ref) for view in known.views if view.key in listing)
             shown = [each for each in pulses if isinstance(each, DatabasePulse)]
             self._gauges.set_class(not shown, "none")
@@ -143,15 +143,15 @@ class Filling:
 
     def _note_empty(self) -> None:
         """Say why there is no row."""
-        listing = self._table.window.listing
+        listing = self.table.window.listing
         text = self.place.empty if self.then is None else "nothing is remembered of that time"
         if not self.world.is_complete or (self._needs_answers and self._asked_for != self.place.name):
             text = "reading …"
         elif listing.items and not len(listing):
             text = f"none of {len(listing.items):,} passes the filter; Esc clears it"
-        if text != self._table.empty_text:
-            self._table.empty_text = text
-            self._table.refresh()
+        if text != self.table.empty_text:
+            self.table.empty_text = text
+            self.table.refresh()
 
     @property
     def _needs_answers(self) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
+from kgents_cli.ui.clusters import marks
 from kgents_cli.ui.keys import KEYS
 from kgents_cli.ui.palette import LEVELS
 from kgents_cli.ui.part import Part
@@ -18,7 +19,9 @@ def left_parts(world: World, source: str) -> Iterator[Part]:
     clusters = world.named_clusters()
     more = f" +{len(clusters) - _CLUSTERS_MAX}" if len(clusters) > _CLUSTERS_MAX else ""
     yield Part(" kgents ", "title")
-    yield Part(f"{' '.join(clusters[:_CLUSTERS_MAX])}{more} ", "bold")
+    for name in clusters[:_CLUSTERS_MAX]:
+        yield Part(f"{name} ", of := marks(tuple(clusters))[name], of)
+    yield Part(f"{more} ".removeprefix(" "), "bold")
     for level in LEVELS:
         if (count := world.levels[level]) or level == "healthy":
             yield Part(f"{count:,} ", level, level)

@@ -16,7 +16,8 @@ def help_lines(world: World, *, skipped: int) -> Iterator[Line]:
     yield ()
     yield (Part("Commands ", "title"), Part("entities topology nats databases alerts events pipeline, a kind (:pods),"))
     yield (Part("         "), Part("cluster NAME, all, theme NAME, quit"))
-    yield (Part("Mouse    ", "title"), Part("a click selects, a second one describes; Shift with drag selects text"))
+    yield (Part("Mouse    ", "title"), Part("a click selects, a second one describes, one on a connection goes there;"))
+    yield (Part("         "), Part("Shift with drag selects text"))
     yield (Part("Levels   ", "title"), *(Part(f"{each} ", each, each) for each in LEVELS))
     yield (Part("Skipped  ", "title"), Part(f"{skipped} pictures, because the terminal took nothing"))
     for what, why in world.faults.items():

@@ -2,6 +2,8 @@
 
 import msgspec
 
+from kgents_shared.contract.entity import Ref
+
 
 class Part(msgspec.Struct, frozen=True):
     """A text with one meaning, one of `palette.STYLES`."""
@@ -10,6 +12,8 @@ class Part(msgspec.Struct, frozen=True):
     style: str = ""
     level: str = ""
     """Draw the mark of this level before it."""
+    to: Ref | None = None
+    """The entity that it names, if one may go there."""
 
 
 Line = tuple[Part, ...]

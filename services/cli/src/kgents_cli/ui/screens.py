@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from kgents_cli.ui.columns import CLUSTER, ENTITIES, Column
+from kgents_cli.ui.columns import ENTITIES, Column, cluster_column
 from kgents_cli.ui.rows import alerts, databases, events, nats, pipeline, topology
 from kgents_cli.ui.rows.known import Known
 from kgents_cli.ui.rows.row import Row
@@ -66,5 +66,6 @@ NAMES: Final = {each.name: each for each in SCREENS}
 
 def columns_of(screen: Screen, world: World) -> tuple[Column, ...]:
     """Its columns; of entities the cluster is one only where there are several."""
-    has_cluster = screen is ENTITIES_SCREEN and len(world.named_clusters()) > 1
-    return (CLUSTER, *screen.columns) if has_cluster else tuple(screen.columns)
+    names = tuple(world.named_clusters())
+    has_cluster = screen is ENTITIES_SCREEN and len(names) > 1
+    return (cluster_column(names), *screen.columns) if has_cluster else tuple(screen.columns)
