@@ -89,7 +89,7 @@ async def test_an_instrumented_shop_is_on_the_map_with_live_rates(
             while not callers:
                 entity = json.loads((await apps.next_msg(timeout=MACHINE.limit_s(60))).data)
                 callers = entity["attributes"].get(UNRESOLVED_NAMES, []) if entity["ref"]["name"] == "cart" else []
-            assert callers == [LOCAL]
+            assert callers == [f"from {LOCAL}"]
         await client.close()
     assert {pair: each["kind"] for pair, each in found.items()} == {pair: KINDS.get(pair, "http") for pair in EDGES}
 

@@ -408,7 +408,7 @@ def test_calls_are_resolved_by_address_and_what_no_entity_claims_is_named_and_co
     assert found is not None
     (caller,) = found.connections
     assert (caller.kind, caller.peer, caller.direction) == ("http", make_ref("caller"), "in")
-    names = ["10.0.0.2", "10.0.0.3", LOCAL, OTHER]
+    names = [f"from {each}" for each in ("10.0.0.2", "10.0.0.3", LOCAL, OTHER)]
     assert (found.attributes[UNRESOLVED], found.attributes[UNRESOLVED_NAMES]) == (4, names)
 
     reducer.upsert(make_entity("late", addresses=["10.0.0.3"]), time_ns=NOW_NS)
@@ -427,7 +427,7 @@ def test_what_an_application_calls_on_a_machine_is_the_machine() -> None:
 
     assert found is not None
     assert [each.peer.name for each in found.connections] == ["n1"]
-    assert found.attributes[UNRESOLVED_NAMES] == ["api.example.com:443"]
+    assert found.attributes[UNRESOLVED_NAMES] == ["to api.example.com:443"]
 
 
 def test_claimants_and_clients_of_one_address_are_merged_about_once_each() -> None:

@@ -113,10 +113,10 @@ class Graph:
         )
 
     def unresolved(self, facts: Iterable[Entity]) -> Sequence[str]:
-        """The other ends of an application's calls that no entity claims, as its connections name them."""
+        """The other ends of an application's calls that no entity claims: `from 10.0.0.7`, `to api.example.com:443`."""
         return sorted(
             {
-                str(connection.peer)
+                f"{'from' if connection.direction == 'in' else 'to'} {connection.peer}"
                 for fact in facts
                 if fact.ref.kind == APP
                 for connection in fact.connections

@@ -21,7 +21,8 @@ UNRESOLVED: Final = _attribute(
 )
 UNRESOLVED_NAMES: Final = _attribute(
     "kgents.connections.unresolved.names",
-    "The first eight, as its spans name them; `public addresses`, `local addresses` and `other` stand for many.",
+    "The first eight: `from 10.0.0.7`, `to api.example.com:443`; `public addresses`, `local addresses` and `other` are "
+    "many.",
 )
 REPLAYED_FROM: Final = _attribute("kgents.replayed_from", "The recording that it comes from: it is not observed now.")
 OS_KERNEL_VERSION: Final = _attribute("kgents.os.kernel.version", "Version of the kernel.")
