@@ -11,7 +11,7 @@ from typing import Any
 from kgents_operator.config import Config
 from kgents_operator.desired.cnpg import API_VERSION
 from kgents_operator.desired.owner import DESIRED
-from kgents_operator.disrupter import Record
+from kgents_operator.journal import Record
 from kgents_operator.operate import Operator
 from kgents_operator.resources.definitions import DEFINITIONS
 from kgents_operator.source import Writer
@@ -77,7 +77,7 @@ async def operating(
     clock = clock or SystemClock()
     config = config or Config(kubeconfig=str(kubeconfig))
     async with ApiClient(kubeconfig, "", clock, agent="kgents-operator") as client:
-        operator = Operator(config, client, Writer(client, "one"), clock, figures, "test", record)
+        operator = Operator(config, client, Writer(client, "one"), clock, figures, "test", "one", record)
         working = asyncio.create_task(operator.run())
         try:
             yield operator

@@ -11,6 +11,7 @@ from kgents_operator.config import Config
 from kgents_operator.rights import roles
 from kgents_shared.bus.audit import record_one
 from kgents_shared.bus.client import Bus
+from kgents_shared.contract.audit import DISRUPT, AuditRecord
 from support.audit import records
 from support.fixtures import bus, server
 from support.kube_api import KubeApi
@@ -47,6 +48,11 @@ def switched_on(kubeconfig: Path) -> Config:
     return Config(kubeconfig=str(kubeconfig), disruptions=True)
 
 
+async def disrupted(bus: Bus) -> list[AuditRecord]:
+    """What is recorded of it."""
+    return [each for each in await records(bus) if each.action == DISRUPT]
+
+
 def uid_of(site: Site, pod: str) -> str:
     found = {each["metadata"]["name"]: each["metadata"]["uid"] for each in site.api.objects("pods", NAMESPACE)}
     return str(found.get(pod, ""))
@@ -73,16 +79,16 @@ async def test_after_a_dry_run_one_pod_is_deleted_and_both_its_records_are_there
         assert drill.status()["phase"] == "Planned"
         (victim,) = drill.status()["pods"]
         assert victim == {"name": "cache-replicas-0", "uid": uid_of(cache, "cache-replicas-0")}
-        assert await records(bus) == [], "nothing was done"
+        assert await disrupted(bus) == [], "nothing was done"
         drill.api.patch("disruptions.kgents.io", NAMESPACE, "drill", {"spec": {"dryRun": False}})
         await eventually(lambda: drill.status().get("phase") == "Ended")
 
         async def are_both_there() -> bool:
-            return [each.stage for each in await records(bus)] == ["begun", "done"]
+            return [each.stage for each in await disrupted(bus)] == ["begun", "done"]
 
         await eventually(are_both_there)
     assert uid_of(cache, "cache-replicas-0") != victim["uid"]
-    begun, done = await records(bus)
+    begun, done = await disrupted(bus)
     assert (begun.action, begun.by, begun.id) == ("disrupt", "Disruption shop/drill", done.id)
     assert begun.target == "RedisCluster shop/cache"
     assert begun.text == "DeletePod of cache-replicas-0: to see the alert"

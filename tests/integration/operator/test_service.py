@@ -13,6 +13,7 @@ from kgents_shared.bus.client import Bus
 from kgents_shared.contract.codec import encode
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.pulse import Collections, DatabasePulse, Memory, Pool
+from support.audit import records
 from support.fixtures import bus, server
 from support.nats_server import NatsServer
 from support.operated import NAMESPACE, Site
@@ -117,10 +118,28 @@ async def test_figures_are_those_of_the_pulses(
         await eventually(lambda: vectors.condition("CollectionsMade") == ("True", "Made"), 30)
         await eventually(lambda: caches.condition("MetricsAvailable") == ("True", "Measured"), 30)
         await eventually(lambda: caches.condition("Accepted", "orders") == ("False", "NameTaken"), 30)
+        assert vectors.status()["collections"] == [{"name": "articles", "vectors": 7}]
+        await vectors.change({"spec": {"deletionPolicy": "Delete"}})
+        await eventually(vectors.is_ready)
+        await vectors.delete()
+
+        async def is_recorded() -> bool:
+            return bool([each for each in await records(bus) if each.text.endswith("vectors: was deleted")])
+
+        await eventually(is_recorded, 30)
+        found_records = {each.text: each for each in await records(bus)}
+    assert {each.action for each in found_records.values()} == {"operate"}
+    assert {each.stage for each in found_records.values()} == {"done"}
+    made = found_records["PostgresCluster shop/orders: StatefulSet orders was made"]
+    assert made.after is not None
+    assert made.after["images"][0].startswith("docker.io/library/postgres:17")
+    assert "PostgresCluster shop/orders: Secret orders-credentials was made" in found_records
+    changed = found_records["QdrantCluster shop/vectors: StatefulSet vectors was changed"]
+    assert changed.before == changed.after, "its volumes' policy is another one"
+    assert found_records["QdrantCluster shop/vectors: was deleted"].before == {"deletionPolicy": "Delete"}
     measured = caches.status()
     assert [measured[each] for each in ("memoryUsage", "hitRate", "connections")] == ["42Mi", "0.93", 7]
     assert caches.condition("MetricsAvailable", "orders") == ("Unknown", "NoFigures"), "a PostgreSQL has them"
-    assert vectors.status()["collections"] == [{"name": "articles", "vectors": 7}]
     found: dict[str, Any] = site.status()
     assert found["connections"] == {"active": 3, "idle": 5}, "what is not known is absent"
     assert found["measuredAt"] == pulse.timestamp.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -11,7 +11,7 @@ from kgents_operator.figures import Stream
 from kgents_operator.operate import Operator
 from kgents_operator.source import Leadership, Writer
 from kgents_shared.bus.audit import record_one
-from kgents_shared.contract.audit import DISRUPT
+from kgents_shared.contract.audit import DISRUPT, OPERATE
 from kgents_shared.kubernetes.client import ApiClient
 from kgents_shared.runtime.service import Access, Context, Service
 
@@ -64,6 +64,7 @@ class _State:
             context.clock,
             self._stream.of,
             context.cluster,
+            context.common.instance,
             partial(record_one, context.bus),
         )
         self._stream.changed = self._operator.touch_all
@@ -92,6 +93,6 @@ SERVICE = Service(
     config=Config,
     run=run,
     beside=operate,
-    access=Access((), reads=("topology", "health", "pulse"), is_needed=False, records=(DISRUPT,)),
+    access=Access((), reads=("topology", "health", "pulse"), is_needed=False, records=(DISRUPT, OPERATE)),
 )
 """Custom resources → databases that run, as asked for, and a status that says how they are."""

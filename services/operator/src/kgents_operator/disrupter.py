@@ -1,6 +1,6 @@
 """One Disruption: recorded in the audit trail, then done, ended in time, and recorded again."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -8,6 +8,7 @@ import structlog
 
 from kgents_operator.decision import Decision, decide, is_cut, left_s
 from kgents_operator.desired.owner import Owner
+from kgents_operator.journal import Record
 from kgents_operator.kinds import DISRUPTION_API, PODS
 from kgents_operator.reconcile import PAUSED
 from kgents_operator.resources.disruption import Disruption, Spec, Status, Target
@@ -20,8 +21,6 @@ from kgents_shared.kubernetes.sink import Key
 from kgents_shared.runtime.clock import Clock
 
 Json = dict[str, Any]
-Record = Callable[[AuditRecord], Awaitable[None]]
-"""Stores one record of the audit trail; BusError: it is not stored."""
 
 AGAIN_S: Final = 10.0
 """Until what was refused for now is tried again."""

@@ -25,6 +25,11 @@ class Live(Struct, frozen=True):
         return str((self.content["metadata"].get("annotations") or {}).get(DESIRED, ""))
 
     @property
+    def version(self) -> str:
+        """As the API server counts them."""
+        return str(self.content["metadata"].get("resourceVersion", ""))
+
+    @property
     def uid(self) -> str:
         return str(self.content["metadata"].get("uid", ""))
 

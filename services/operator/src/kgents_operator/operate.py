@@ -10,7 +10,8 @@ import structlog
 
 from kgents_operator.config import Config
 from kgents_operator.desired.owner import Owner, cluster_label
-from kgents_operator.disrupter import Disrupter, Record, closed
+from kgents_operator.disrupter import Disrupter, closed
+from kgents_operator.journal import Journal, Record
 from kgents_operator.kinds import DISRUPTION_API, Api
 from kgents_operator.managed import MANAGED, Managed
 from kgents_operator.reconcile import Reconciler
@@ -222,9 +223,10 @@ def _reconciler(  # the children come last
     clock: Clock,
     figures: Callable[[Key], Figures],
     closed: Callable[[Owner], Iterable[str]],
+    journal: Journal,
     children: Mapping[str, Objects],
 ) -> Work:
-    return Reconciler(kind, config, writer, clock, children, figures, closed)
+    return Reconciler(kind, config, writer, clock, children, figures, closed, journal)
 
 
 class Operator:
@@ -238,9 +240,11 @@ class Operator:
         clock: Clock,
         figures: Callable[[Key], Figures],
         cluster: str,
+        instance: str,
         record: Record,
     ) -> None:
-        """`cluster`: of what is recorded in the audit trail, by `record`."""
+        """`cluster` and `instance`: of what is recorded in the audit trail, by `record`."""
+        self._journal = Journal(record, clock, cluster, instance)
         loops = {
             each.api.kind: Loop(
                 each.api,
@@ -248,7 +252,7 @@ class Operator:
                 config,
                 client,
                 clock,
-                partial(_reconciler, each, config, writer, clock, figures, self._closed),
+                partial(_reconciler, each, config, writer, clock, figures, self._closed, self._journal),
             )
             for each in MANAGED
         }
@@ -277,5 +281,6 @@ class Operator:
     async def run(self) -> None:
         """Never returns."""
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._journal.run())
             for each in self._loops:
                 tasks.create_task(each.run())

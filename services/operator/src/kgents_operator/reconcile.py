@@ -10,7 +10,9 @@ import structlog
 from kgents_operator.config import Config
 from kgents_operator.desired.network import shut
 from kgents_operator.desired.outcome import CLAIM, STATEFULSET, Desired, Observed, Place, Refusal
-from kgents_operator.desired.owner import Owner
+from kgents_operator.desired.owner import DESIRED, RESTART, Owner
+from kgents_operator.desired.postgres import CLUSTER
+from kgents_operator.journal import Journal
 from kgents_operator.kinds import BY_KIND
 from kgents_operator.live import Live, live
 from kgents_operator.managed import Managed
@@ -29,6 +31,9 @@ CONTESTED: Final = 3
 """So many repairs of one object within …"""
 CONTESTED_S: Final = 600.0
 """… this time, in seconds, are a fight with somebody: then its repairs wait until the first of them is so old."""
+
+SERVERS: Final = (STATEFULSET, CLUSTER)
+"""What has the data: its changes are in the audit trail."""
 
 _log = structlog.get_logger(__name__)
 
@@ -53,6 +58,7 @@ class Reconciler:
         stores: Mapping[str, Objects],
         figures: Callable[[Key], Figures],
         closed: Callable[[Owner], Iterable[str]],
+        journal: Journal,
     ) -> None:
         """`closed`: the network policies of a resource that let nothing in now, since a Disruption asks for it."""
         self._kind = kind
@@ -62,12 +68,16 @@ class Reconciler:
         self._stores = stores
         self._figures = figures
         self._closed = closed
+        self._journal = journal
+        self._policies: dict[str, tuple[Owner, str]] = {}  # uid → what would become of the volumes of a resource
         self._applied: dict[tuple[str, Place], str] = {}  # uid and place → our fields after the last apply
         self._with_secrets: dict[str, str] = {}  # uid → the value of the annotation for which there are Secrets
         self._repairs: defaultdict[tuple[str, Place], deque[float]] = defaultdict(deque)
 
     def forget(self, uid: str) -> None:
         """A resource is gone."""
+        if (policy := self._policies.pop(uid, None)) is not None:
+            self._journal.note(policy[0], "was deleted", before={"deletionPolicy": policy[1]})
         self._with_secrets.pop(uid, None)
         for known in (self._applied, self._repairs):
             for key in [each for each in known if each[0] == uid]:
@@ -85,6 +95,7 @@ class Reconciler:
             TimeoutError: no answer in time.
         """
         owner, spec, refusal = self._read(content)
+        self._policies[owner.uid] = owner, spec.deletion_policy
         annotations = content["metadata"].get("annotations") or {}
         is_paused = annotations.get(PAUSED) == "true"
         found = self._children(owner)
@@ -131,10 +142,12 @@ class Reconciler:
                     growth_fault = await self._grow(owner, step)
                 elif isinstance(step, Remove):
                     await self._writer.delete(BY_KIND[step.place[0]], owner.namespace, step.place[1], step.uid)
+                    self._journal.note(owner, f"{' '.join(step.place)} was removed", before={"uid": step.uid})
                 elif step.is_repair and self._is_contested(owner, step.place):
                     contested.append(" ".join(step.place))
                 else:
                     await self._apply(owner, step)
+                    self._note_applied(owner, step, found.get(step.place))
         except NameTaken as found_other:
             refusal = found_other.refusal
         except (ApiError, TimeoutError) as failed:
@@ -171,12 +184,14 @@ class Reconciler:
                 raise NameTaken(Refusal("NameTaken", message))
 
     async def _make_secrets(self, owner: Owner, spec: Any, annotations: dict[str, str], wanted: Desired[Any]) -> None:
-        rotation = f"{annotations.get('kgents.io/rotate-credentials', '')}/{spec.tls.secret_name}"
+        rotation = f"{annotations.get(RESTART, '')}/{spec.tls.secret_name}"
         if self._with_secrets.get(owner.uid) == rotation:
             return
         for document in self._kind.secrets(owner, wanted.names, spec, self._clock.now()):
             if await self._writer.create_secret(document):
-                _log.info("secret_made", namespace=owner.namespace, name=document["metadata"]["name"])
+                name = document["metadata"]["name"]
+                _log.info("secret_made", namespace=owner.namespace, name=name)
+                self._journal.note(owner, f"Secret {name} was made", after={"rotation": annotations.get(RESTART, "")})
         self._with_secrets[owner.uid] = rotation
 
     async def _apply(self, owner: Owner, step: Apply) -> None:
@@ -188,11 +203,24 @@ class Reconciler:
             self._repairs[owner.uid, step.place].append(self._clock.monotonic_s())
         _log.info("applied", kind=api.kind, namespace=owner.namespace, name=step.place[1], is_repair=step.is_repair)
 
+    def _note_applied(self, owner: Owner, step: Apply, before: Live | None) -> None:
+        """Of what has the data: that it was made, changed, or put right."""
+        if step.place[0] not in SERVERS:
+            return
+        name, new, old = " ".join(step.place), shown(step.document), shown(before.content) if before else None
+        if before is None:
+            self._journal.note(owner, f"{name} was made", after=new)
+        elif before.desired != step.document["metadata"]["annotations"][DESIRED]:
+            self._journal.note(owner, f"{name} was changed", before=old, after=new)
+        elif step.is_repair:
+            self._journal.note(owner, f"{name} was put right", before={"version": before.version})
+
     async def _grow(self, owner: Owner, step: Grow) -> str:
         """Ask for a larger volume; returns why the server refuses it."""
         api = BY_KIND["PersistentVolumeClaim"]
         try:
             await self._writer.grow(api, owner.namespace, step.claim, step.size)
+            self._journal.note(owner, f"{api.kind} {step.claim} is to grow", after={"size": step.size})
         except ApiError as error:
             if error.status in (403, 422):
                 return str(error)
@@ -257,3 +285,11 @@ class Reconciler:
     def _owner(self, content: Json) -> Owner:
         metadata, api = content["metadata"], self._kind.api
         return Owner(metadata["name"], metadata.get("namespace", ""), metadata["uid"], api.api_version, api.kind)
+
+
+def shown(server: Json) -> Json:
+    """What of a server is in the audit trail: its number and its images."""
+    spec = server["spec"]
+    containers = spec.get("template", {}).get("spec", {}).get("containers", ())
+    images = [spec["imageName"]] if "imageName" in spec else [each["image"] for each in containers]
+    return {"replicas": spec.get("instances", spec.get("replicas")), "images": images}

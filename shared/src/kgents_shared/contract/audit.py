@@ -34,10 +34,12 @@ RESTORE: Final = "restore"
 REPLAY: Final = "replay"
 DISRUPT: Final = "disrupt"
 """Something was taken from a database, to see that it is noticed: a pod, or its network."""
+OPERATE: Final = "operate"
+"""The operator has made, changed or removed something of a database."""
 ANCHOR: Final = "anchor"
 """No write: how far the archive has chained the records, and the hash of the last one."""
 ACTIONS: Final = (
-    *(each for pair in DECIDED.values() for each in pair), *SET_UP, RESYNC, RESTORE, REPLAY, DISRUPT, ANCHOR,
+    *(each for pair in DECIDED.values() for each in pair), *SET_UP, RESYNC, RESTORE, REPLAY, DISRUPT, OPERATE, ANCHOR,
 )  # fmt: skip
 """All there are; readers tolerate others."""
 
