@@ -6,17 +6,50 @@ import pytest
 
 from kgents_shared.bus.client import Bus
 from kgents_shared.contract.codec import TOPOLOGY, encode
+from kgents_shared.contract.entity import Ref
 from support.build import make_entity, subject_of
 from support.nats_server import NatsServer
 from support.programs import need
 from support.service_process import ServiceProcess
 from support.streams import stored
-from support.truth import Truth, health, heartbeat, in_sync, last_seq, topology
+from support.truth import Truth, alerts, health, heartbeat, in_sync, last_seq, topology
 from support.waiting import eventually, settled, stays
 
 pytestmark = pytest.mark.timeout(240)
 BUILDER, SCORER = "topology-builder", "health-scorer"
 HOUR_S = 3600
+
+
+HOST = Ref("test", "host", "web-1")
+
+
+async def test_a_machine_whose_clock_is_wrong_is_told_so_for_as_long_as_it_is(
+    bus: Bus, server: NatsServer, tmp_path: Path
+) -> None:
+    """Ahead or behind: its samples carry the server's time, or they would be of the future, or too old to be judged."""
+    need("faketime")
+    settings = {"collector_host__name": HOST.name, "collector_host__poll_interval_s": "1"}
+
+    async def is_judged() -> bool:
+        return HOST in await health(bus)
+
+    async def says(state: str) -> bool:
+        alert = (await alerts(bus, "KG-606")).get(HOST)
+        return alert is not None and alert.state == state
+
+    async with (
+        ServiceProcess(BUILDER, server.url, tmp_path),
+        ServiceProcess(SCORER, server.url, tmp_path),
+        ServiceProcess("collector-host", server.url, tmp_path, own_clock=True, **settings) as collector,
+    ):
+        await eventually(is_judged, within_s=40)
+        assert await alerts(bus, "KG-606") == {}
+        for step_s in (HOUR_S, -HOUR_S):
+            collector.step_clock(step_s)
+            await eventually(lambda: says("firing"), within_s=30)
+            assert (await health(bus))[HOST].level == "critical"
+            collector.step_clock(0)
+            await eventually(lambda: says("resolved"), within_s=30)
 
 
 async def published(bus: Bus) -> list[int]:

@@ -139,6 +139,7 @@ PULSES |= {
     "KG-604": one_of("open_files_ratio", 0.8, 0.79),
     "KG-605": one_of("pid_numbers_ratio", 0.8, 0.79),
     "KG-606": one_of("clock_skew_s", 2.0, 1.9),
+    "KG-607": one_of("clock_unsynchronized_s", 600, 599),
     "KG-611": one_of("used_ratio", 0.9, 0.89),
     "KG-612": one_of("inodes_used_ratio", 0.9, 0.89),
     "KG-613": one_of("full_in_s", 86_400, 86_401, used_ratio=0.7),

@@ -46,6 +46,23 @@ async def test_this_process_is_among_what_is_read() -> None:
     assert now.machine.id not in ("", Path("/etc/machine-id").read_text(encoding="utf-8").strip())
 
 
+async def test_the_clock_is_judged_as_the_kernel_tells_anyone() -> None:
+    """As `ntp_gettime` has it, another function of the C library, whose result 5 is that nothing keeps the clock."""
+    program = (
+        "import ctypes; room = ctypes.create_string_buffer(512); libc = ctypes.CDLL(None); "
+        "print(libc.ntp_gettime(room), *(ctypes.c_long * 4).from_buffer(room)[2:4])"
+    )
+    process = await spawn_async(sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE)
+    output, _ = await process.communicate()
+    state, max_error_us, estimated_error_us = map(int, output.split())
+    async with opened() as source:
+        found = (await source.read()).clock
+    assert found is not None
+    assert found.max_error_s == pytest.approx(max_error_us / 1e6, abs=1)  # it grows by the second
+    assert found.estimated_error_s == pytest.approx(estimated_error_us / 1e6, abs=1)
+    assert found.is_synchronized or state == 5
+
+
 async def test_processes_that_end_while_they_are_read_are_left_out() -> None:
     async with opened() as source:
         stop = False

@@ -8,7 +8,18 @@ from msgspec import structs
 from kgents_collector_host import proc
 from kgents_collector_host.mapping import History, Network, observe
 from kgents_collector_host.mapping.network import EVIDENCE, KEPT_S, PEERS_MAX, published_pairs
-from kgents_collector_host.sample import FileSystem, Group, Machine, Process, Sample, Socket, Space, Unit, Victim
+from kgents_collector_host.sample import (
+    FileSystem,
+    Group,
+    KernelClock,
+    Machine,
+    Process,
+    Sample,
+    Socket,
+    Space,
+    Unit,
+    Victim,
+)
 from kgents_shared.contract.entity import Entity, Ref
 from kgents_shared.contract.facts import Facts
 from kgents_shared.contract.pulse import ResourcePulse
@@ -222,6 +233,39 @@ def test_nothing_of_an_unchanged_machine_changes() -> None:
     sockets = (Socket(("10.0.0.5", 40_000), ("10.0.0.9", 5432), inode=7),)
     same = [sample(n, process(1, "app"), sockets=sockets, owners={7: 1}, file_systems=(disk(),)) for n in range(5)]
     assert seen(*same).entities == seen(*same[:2]).entities
+
+
+KEPT, UNKEPT = KernelClock(0.02, 0.001), KernelClock(16.0, 16.0)
+
+
+def clock_of(facts: Facts) -> tuple[object, ...]:
+    """Whether it is kept, for how long it is not, its greatest and its estimated error."""
+    found = pulse(facts, "host", "web-1").custom
+    kept = named(facts, "host", "web-1").attributes["kgents.host.clock_synchronized"]
+    return kept, found["clock_unsynchronized_s"], found["clock_max_error_s"], found.get("clock_estimated_error_s")
+
+
+def test_a_clock_that_nothing_keeps_says_so_until_something_does_and_one_that_cannot_be_read_is_unknown() -> None:
+    given = (KEPT, UNKEPT, UNKEPT, None, UNKEPT, KEPT, UNKEPT, KernelClock(0.02, 0.0))
+    samples = [sample(n, clock=each) for n, each in enumerate(given)]
+    assert [clock_of(seen(*samples[: n + 1])) for n in range(len(samples))] == [
+        (True, 0.0, 0.02, 0.001),
+        (False, 0.0, 16.0, None),
+        (False, 10.0, 16.0, None),
+        (None, None, None, None),
+        (False, 30.0, 16.0, None),
+        (True, 0.0, 0.02, 0.001),
+        (False, 0.0, 16.0, None),
+        (True, 0.0, 0.02, None),  # what keeps it does not say
+    ]
+
+
+def test_for_how_long_nothing_kept_the_clock_is_remembered_over_a_restart_of_the_collector() -> None:
+    published = seen(*(sample(n, clock=UNKEPT) for n in range(3))).entities
+    again = seen(sample(7, clock=UNKEPT), published=published)
+    assert (clock_of(again)[1], again.entities) == (70.0, published)
+    other = structs.replace(sample(7, clock=UNKEPT), machine=structs.replace(MACHINE, boot_id="another"))
+    assert clock_of(seen(other, published=published))[1] == 0.0
 
 
 def test_a_kill_for_memory_is_an_event_and_one_before_the_start_is_none() -> None:

@@ -1,10 +1,14 @@
 """What was read of the machine in one poll, unchanged: source/ → Sample → mapping. Pure."""
 
 from datetime import datetime
+from typing import Final
 
 from msgspec import Struct
 
 from kgents_collector_host.proc import CpuTime, Interface, Mount, Pressure
+
+GIVEN_UP_S: Final = 16.0
+"""The kernel's limit of the error of its clock; what nothing has ever set begins with it."""
 
 
 class Machine(Struct, frozen=True):
@@ -91,6 +95,20 @@ class Space(Struct, frozen=True, gc=False):
     inodes_free: int = 0
 
 
+class KernelClock(Struct, frozen=True, gc=False):
+    """What the program that keeps the machine's clock has told the kernel of it."""
+
+    max_error_s: float
+    """By how much it is wrong at most. It grows by 0.5 ms a second until the kernel is told again."""
+    estimated_error_s: float
+    """By how much it is wrong as is estimated; 0: that program does not say."""
+
+    @property
+    def is_synchronized(self) -> bool:
+        """Whether it is kept right, as `timedatectl` has it: the kernel gives up at 16 s, after nine hours."""
+        return self.max_error_s < GIVEN_UP_S
+
+
 class FileSystem(Struct, frozen=True, gc=False):
     """A file system, at the mount point that stands for it."""
 
@@ -132,7 +150,7 @@ class Sample(Struct, frozen=True):
     """One poll."""
 
     at: datetime
-    """By our clock: the time of the pulses."""
+    """By the server's clock, as far as it is known: the time of the pulses."""
     time_s: float
     """By a clock that no one sets and that goes on in standby: what rates are computed by."""
     machine: Machine
@@ -154,6 +172,8 @@ class Sample(Struct, frozen=True):
     """Of the hottest sensor; None: the machine has none."""
     clock_skew_s: float | None = None
     """From the clock of the NATS server; None: not known."""
+    clock: KernelClock | None = None
+    """None: the kernel does not say."""
     processes: tuple[Process, ...] | None = None
     """None: the others are hidden from this user."""
     kernel_threads: int = 0

@@ -110,20 +110,21 @@ class Lease:
             await asyncio.sleep(RENEW_INTERVAL_S)
             await self._renew()
 
-    async def clock_skew_s(self) -> float | None:
-        """By how much the clock of this machine certainly differs from the server's, in seconds; None: not known now.
+    async def clock_ahead_s(self) -> float | None:
+        """By how much the clock of this machine certainly is ahead of the server's, in seconds; None: not known now.
 
-        The server stored the last renewal after it was sent and before it was acknowledged. If its time says otherwise,
-        that is the difference of the clocks. A slow link only makes the span wider: it is never taken for a difference.
+        Negative: behind; 0: they may agree. The server stored the last renewal after it was sent and before it was
+        acknowledged: if its time says otherwise, that is the difference of the clocks. A slow link only makes the span
+        wider: it is never taken for a difference.
         """
         with suppress(BusError, TimeoutError):
             async with asyncio.timeout(CLOCK_WITHIN_S):
                 for _ in range(CLOCK_TRIES):
-                    if (found := await self._clock_skew_s()) is not None:
+                    if (found := await self._clock_ahead_s()) is not None:
                         return found
         return None
 
-    async def _clock_skew_s(self) -> float | None:
+    async def _clock_ahead_s(self) -> float | None:
         if self._renewal is None:
             return None
         seq, sent_at, acked_at = self._renewal
@@ -131,7 +132,8 @@ class Lease:
         if last is None or last.seq != seq:
             return None
         stored = stored_at(last)
-        return max(0.0, (sent_at - stored).total_seconds(), (stored - acked_at).total_seconds())
+        ahead_s, behind_s = (sent_at - stored).total_seconds(), (stored - acked_at).total_seconds()
+        return max(0.0, ahead_s) or min(0.0, -behind_s)
 
     async def release(self) -> None:
         """Let a standby take over at once; best effort, since the lease runs out by itself. End `hold` before.

@@ -1,4 +1,4 @@
-"""What the last hour says and one sample does not: when a file system is full, what was killed or restarted. Pure."""
+"""What one sample does not say: when a file system is full, what was killed or restarted, since when. Pure."""
 
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -37,6 +37,8 @@ class History:
         self._restarted_at: dict[str, datetime] = {}
         self.killed_at: datetime | None = None
         """When the kernel last killed for memory, if that was of late."""
+        self.unsynchronized_since: datetime | None = None
+        """Since when nothing keeps the machine's clock right, as far as that was seen."""
         self._boot_id = ""
 
     def resume(self, published: Mapping[Ref, Entity], now: Sample, scope: Scope) -> None:
@@ -48,6 +50,7 @@ class History:
         if host is None or host.uid != now.machine.boot_id:
             return
         self._boot_id = now.machine.boot_id
+        self.unsynchronized_since = _published_time(host, attribute.CLOCK_UNSYNCHRONIZED_SINCE)
         killed_at, kills = _published_time(host, attribute.OOM_KILLED_AT), now.events.get("oom_kill")
         if killed_at is not None and kills is not None:
             self.killed_at = killed_at
@@ -66,6 +69,8 @@ class History:
         if now.machine.boot_id != self._boot_id:
             self._boot_id = now.machine.boot_id
             self._kills.clear()
+            self.unsynchronized_since = None
+        self._take_clock(now)
         if (kills := now.events.get("oom_kill")) is not None:
             if self._kills and kills > self._kills[-1][1]:
                 self.killed_at = now.at.replace(microsecond=0)
@@ -83,6 +88,19 @@ class History:
                 samples.append((now.time_s, space.used_bytes))
                 while samples[0][0] < now.time_s - WINDOWS_S[0]:
                     samples.popleft()
+
+    def _take_clock(self, now: Sample) -> None:
+        if now.clock is not None and now.clock.is_synchronized:
+            self.unsynchronized_since = None
+        elif now.clock is not None and self.unsynchronized_since is None:
+            self.unsynchronized_since = now.at.replace(microsecond=0)
+
+    def unsynchronized_s(self, now: Sample) -> float | None:
+        """For how long nothing has kept the clock right; None: the kernel does not say whether something does."""
+        if now.clock is None:
+            return None
+        since = self.unsynchronized_since
+        return max((now.at - since).total_seconds(), 0.0) if since is not None else 0.0
 
     def restarted_at(self, unit: str) -> datetime | None:
         """When systemd restarted a unit last, if that was of late."""

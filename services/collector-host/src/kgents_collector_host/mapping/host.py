@@ -27,7 +27,8 @@ def fact(before: Sample | None, now: Sample, history: History, scope: Scope) -> 
         uid=machine.boot_id,
         status="running",
         attributes={
-            key: value for key, value in _attributes(machine, now, history).items() if value not in (None, "", 0)
+            **{key: value for key, value in _attributes(machine, now, history).items() if value not in (None, "", 0)},
+            attribute.CLOCK_SYNCHRONIZED: now.clock.is_synchronized if now.clock is not None else None,
         },
         addresses=list(now.addresses),
         aliases=[f"host-id:{machine.id}"] if machine.id else [],
@@ -50,8 +51,10 @@ def fact(before: Sample | None, now: Sample, history: History, scope: Scope) -> 
 
 
 def _attributes(machine: Machine, now: Sample, history: History) -> dict[str, Value]:
+    since = history.unsynchronized_since
     return {
         attribute.OOM_KILLED_AT: history.killed_at.isoformat() if history.killed_at is not None else None,
+        attribute.CLOCK_UNSYNCHRONIZED_SINCE: since.isoformat() if since is not None else None,
         otel.HOST_ID: machine.id,
         otel.HOST_NAME: machine.name,
         otel.HOST_ARCH: machine.architecture,
@@ -110,7 +113,11 @@ def _figures(before: Sample | None, now: Sample, history: History) -> dict[Figur
         figure.OOM_KILLS: now.events.get("oom_kill"),
         figure.OOM_KILLS_RECENT: history.oom_kills(),
         figure.CLOCK_SKEW_S: now.clock_skew_s,
+        figure.CLOCK_MAX_ERROR_S: now.clock.max_error_s if now.clock is not None else None,
+        figure.CLOCK_UNSYNCHRONIZED_S: history.unsynchronized_s(now),
     }
+    if now.clock is not None and now.clock.is_synchronized and now.clock.estimated_error_s:
+        found[figure.CLOCK_ESTIMATED_ERROR_S] = now.clock.estimated_error_s
     if now.celsius is not None:
         found[figure.CELSIUS] = now.celsius
     if swap:

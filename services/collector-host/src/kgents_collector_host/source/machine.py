@@ -15,6 +15,7 @@ from kgents_collector_host.mounts import chosen
 from kgents_collector_host.place import place_of
 from kgents_collector_host.sample import FileSystem, Machine, Sample, Socket, Space
 from kgents_collector_host.source import netlink
+from kgents_collector_host.source.clock import kernel_clock
 from kgents_collector_host.source.files import Root
 from kgents_collector_host.source.kernel_log import KernelLog
 from kgents_collector_host.source.namespaces import Namespaces
@@ -95,6 +96,7 @@ class Source:
             ),
             open_files=proc.open_files(root.read("/proc/sys/fs/file-nr") or b""),
             celsius=self._celsius,
+            clock=kernel_clock(),
             pids_max=root.number("/proc/sys/kernel/pid_max"),
             processes=None if is_hidden else tuple(processes),
             kernel_threads=kernel_threads,

@@ -112,6 +112,20 @@ CHECKS: Final[tuple[Check, ...]] = (
         "that counts, so a slow link is none. etcd warns from 1 s on, Kerberos refuses from five minutes on.",
     ),
     SampleCheck(
+        id="KG-607",
+        name="nothing keeps the clock right",
+        applies_to=_HOST,
+        figure=figure.CLOCK_UNSYNCHRONIZED_S,
+        thresholds=Thresholds(warn=600.0),
+        unit="s",
+        is_fact=True,
+        text="Nothing has kept the clock of {entity} right for {value} (threshold {threshold}).",
+        why="It drifts by seconds a day, until logs, certificates and logins suffer (KG-606). No chrony, "
+        "systemd-timesyncd or ntpd runs, or it reaches no server (UDP 123).",
+        source="As `timedatectl` and NodeClockNotSynchronising of node-mixin have it: the kernel's bound of the error "
+        "is 16 s, so nine hours after its clock was last set, or from the start on. Ten minutes are for a start.",
+    ),
+    SampleCheck(
         id="KG-611",
         name="file system nearly full",
         applies_to=_FILE_SYSTEM,

@@ -7,6 +7,13 @@ from kgents_shared.contract.vocabulary.attributes.attribute import Attributes
 _OURS: Final = Attributes()
 _attribute = _OURS.attribute
 
+CLOCK_SYNCHRONIZED: Final = _attribute(
+    "kgents.host.clock_synchronized",
+    "Whether a program keeps the machine's clock right, as `timedatectl` says; null: the kernel does not say it to us.",
+)
+CLOCK_UNSYNCHRONIZED_SINCE: Final = _attribute(
+    "kgents.host.clock_unsynchronized_since", "Since when none does, as far as that was seen."
+)
 CPUS: Final = _attribute("kgents.host.cpus", "Processors of the machine.")
 DEVICE: Final = _attribute("kgents.filesystem.device", "What is mounted: `/dev/vda1`, `server:/export`.")
 FILE_SYSTEM_TYPE: Final = _attribute("kgents.filesystem.type", "`ext4`, `xfs`, `nfs4`, …")

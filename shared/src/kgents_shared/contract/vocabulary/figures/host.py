@@ -32,6 +32,15 @@ PIDS_RATIO: Final = _host("pid_numbers_ratio", "1", "Processes as a share of tho
 CLOCK_SKEW_S: Final = _host(
     "clock_skew_s", "s", "By how much its clock differs from that of the NATS server, as far as that is certain."
 )
+CLOCK_MAX_ERROR_S: Final = _host(
+    "clock_max_error_s", "s", "By how much its clock is wrong at most, as the kernel was told; 16: no one tells it."
+)
+CLOCK_ESTIMATED_ERROR_S: Final = _host(
+    "clock_estimated_error_s", "s", "By how much its clock is wrong as is estimated, where what keeps it says so."
+)
+CLOCK_UNSYNCHRONIZED_S: Final = _host(
+    "clock_unsynchronized_s", "s", "For how long nothing has kept its clock right, as far as that was seen."
+)
 ZOMBIES: Final = _host("zombies", "{process}", "Processes that have ended and whose parents have not asked how.")
 
 _programs = _FIELD.section(CUSTOM, kinds.HOST, kinds.PROCESS).figure

@@ -1,0 +1,68 @@
+"""The machine's clock: what the kernel says of it, and the server's time by it."""
+
+import struct
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Final
+
+from kgents_collector_host.sample import KernelClock
+from kgents_shared.runtime.clock import Clock
+
+_TIMEX: Final = struct.Struct("@Illll")
+"""How the kernel's `struct timex` begins: modes, offset, frequency, maximum and estimated error."""
+_TIMEX_BYTES: Final = 512
+"""Room for all of it, whatever its size here."""
+_US_PER_S: Final = 1e6
+
+
+class ServerTime:
+    """A clock that tells the server's time, as far as it is known by how much this machine's differs from it.
+
+    Samples of a machine whose clock is wrong would else be of the future, or older than the last: no one would judge
+    them, nor say that its clock is wrong.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._ahead = timedelta()
+
+    def learn(self, ahead_s: float | None) -> None:
+        """By how much this machine's clock is ahead; None: not known now, so what was known last counts."""
+        if ahead_s is not None:
+            self._ahead = timedelta(seconds=ahead_s)
+
+    def now(self) -> datetime:
+        return self._clock.now() - self._ahead
+
+    def monotonic_s(self) -> float:
+        return self._clock.monotonic_s()
+
+    async def sleep(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+
+
+def kernel_clock() -> KernelClock | None:
+    """What the kernel was told by the program that keeps its clock; None: it does not say it to this process.
+
+    `adjtimex` without modes reads, as any user may; a sandbox may forbid it all the same.
+    """
+    read = _adjtimex()
+    found = bytearray(_TIMEX_BYTES)
+    if read is None or read(found) < 0:
+        return None
+    _, _, _, max_error_us, estimated_error_us = _TIMEX.unpack_from(found)
+    return KernelClock(max_error_us / _US_PER_S, estimated_error_us / _US_PER_S)
+
+
+@cache
+def _adjtimex() -> Callable[[bytearray], int] | None:
+    """The function of the C library: it fills what it is given."""
+    try:
+        import ctypes  # noqa: PLC0415 - where no memory may be both written and executed, some builds cannot load it
+
+        function = ctypes.CDLL(None).adjtimex
+    except (ImportError, MemoryError, OSError, AttributeError):
+        return None
+    room = ctypes.c_char * _TIMEX_BYTES
+    return lambda found: int(function(room.from_buffer(found)))
