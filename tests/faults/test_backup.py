@@ -1,16 +1,21 @@
 """`kgents backup` and `kgents restore`: what is restored is what was copied, and services go on from there."""
 
+import asyncio
 import json
+import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
+from kgents_cli import object_storage
 from kgents_shared.bus.audit import audited
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig
 from kgents_shared.bus.jetstream import find_stream
 from kgents_shared.contract.codec import encode
 from kgents_shared.contract.entity import Entity
+from kgents_shared.contract.errors import KgentsError
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from support.audit import actions, make_record
 from support.build import make_entity, subject_of
@@ -24,6 +29,7 @@ from support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(240)
 AT_THE_COPY = {f"old{number}": "running" for number in range(8)}
+MIB = 1024**2
 Message = tuple[str, int, int, bytes]
 
 
@@ -144,6 +150,29 @@ async def test_a_backup_in_a_storage_is_restored_and_one_that_is_damaged_or_not_
         refused = await run_kgents("backup", f"{place}-2", "--nats", server.url)
         assert (refused.code, "403" in refused.err, "another's" in refused.err) == (1, True, False)
     assert await messages(bus) == before
+
+
+async def test_a_large_file_is_stored_in_parts_without_being_in_memory_and_what_fails_leaves_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(object_storage, "PART_BYTES", 5 * MIB)
+    file, copy = tmp_path / "large", tmp_path / "copy"
+    file.write_bytes(os.urandom(12 * MIB + 17))
+    async with S3Server(tmp_path / "storage") as server:
+        storage = server.storage("kgents/2026-11-29")
+        tracemalloc.start()
+        await asyncio.to_thread(storage.put, "large", file, "")
+        assert tracemalloc.get_traced_memory()[1] < 4 * MIB
+        tracemalloc.stop()
+        await asyncio.to_thread(storage.get, "large", copy)
+        assert copy.read_bytes() == file.read_bytes()
+
+        whole = file.stat().st_size
+        monkeypatch.setattr(object_storage, "parts_of", lambda _: (range(6 * MIB), range(6 * MIB, whole + 1)))
+        with pytest.raises(KgentsError, match="it became shorter"):
+            await asyncio.to_thread(storage.put, "shorter", file, "")
+        assert not await asyncio.to_thread(storage.has, "shorter")
+        await eventually(lambda: server.refused("shorter?uploadId=") == 1)  # it was asked to abort; this one cannot
 
 
 async def test_services_go_on_from_the_restored_streams(bus: Bus, server: NatsServer, tmp_path: Path) -> None:

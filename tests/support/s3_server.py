@@ -6,6 +6,9 @@ It refuses keys that it does not know; signatures are compared with published on
 from pathlib import Path
 from typing import Final, Self
 
+from kgents_cli.object_storage import Place, Storage
+from kgents_shared.bus.config import Secret
+from kgents_shared.runtime.sections import BackupConfig
 from support.certificates import Certificates
 from support.ports import free_port
 from support.process import OwnProcess, accepts, spawn, until_ready
@@ -38,6 +41,18 @@ class S3Server(OwnProcess):
     def file_of(self, key: str) -> Path:
         """Where it keeps an object."""
         return self._folder / "data" / BUCKET / f"{key}._S3rver_object"
+
+    def storage(self, prefix: str) -> Storage:
+        """A client in this process."""
+        key, ca = Secret(KEY), self.environ["KGENTS__BACKUP__S3_CA_FILE"]
+        endpoint = self.environ["KGENTS__BACKUP__S3_ENDPOINT"]
+        config = BackupConfig(s3_endpoint=endpoint, s3_access_key=key, s3_secret_key=key, s3_ca_file=ca)
+        return Storage(Place(BUCKET, prefix), config)
+
+    def refused(self, asked: str) -> int:
+        """How many requests with this in their address it refused: it does not know how to abort an upload."""
+        log = (self._folder / "s3.log").read_text(encoding="utf-8")
+        return sum(asked in line and " 405 " in line for line in log.splitlines())
 
     async def __aenter__(self) -> Self:
         certificates = ("--key", self._certificates.server_key, "--cert", self._certificates.server)

@@ -1,18 +1,20 @@
 """Files in an S3-compatible storage: requests signed with the keys of the configuration (AWS Signature Version 4).
 
-Objects are addressed by path, `ENDPOINT/BUCKET/KEY`, which every such storage understands. Each is one request, so an
-object has at most 5 GiB; streams of ours are far smaller.
+Objects are addressed by path, `ENDPOINT/BUCKET/KEY`, which every such storage understands. Large ones are sent in
+parts, since one request takes at most 5 GiB. No more than a chunk of a file is in memory.
 """
 
 import hashlib
 import hmac
 import http.client
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Final
 from urllib.parse import quote, urlsplit
+from xml.sax.saxutils import escape, unescape
 
 import msgspec
 
@@ -23,8 +25,10 @@ from kgents_shared.runtime.sections import BackupConfig
 SCHEME: Final = "s3://"
 TIMEOUT_S: Final = 60.0
 """For each read and write of a connection, not for a whole file."""
-OBJECT_MAX_BYTES: Final = 5 * 1024**3
-"""What S3 takes in one request."""
+PART_BYTES: Final = 256 * 1024**2
+"""What is larger is sent in parts; S3 takes 5 MiB to 5 GiB in one."""
+PARTS_MAX: Final = 10_000
+"""Of one object; of one above 2.5 TiB parts are larger."""
 READ_BYTES: Final = 1024**2
 FAULT_BYTES: Final = 4096
 """Of what a storage says is wrong."""
@@ -80,12 +84,53 @@ class Storage:
             return answer.status == http.HTTPStatus.OK
 
     def put(self, name: str, path: Path, sha256: str) -> None:
-        """Store a file; the storage compares it with its digest."""
+        """Store a file; the storage compares it, or each of its parts, with its digest."""
         size = path.stat().st_size
-        if size > OBJECT_MAX_BYTES:
-            raise KgentsError(f"{self.place}/{name}: expected at most 5 GiB, found {size} bytes; try: a directory")
-        with path.open("rb") as file, self._request("PUT", name, file, size, sha256):
-            pass
+        with path.open("rb") as file:
+            if size > PART_BYTES:
+                self._put_in_parts(name, file, size)
+            else:
+                self._request("PUT", name, body=_chunks(file, size), size=size, sha256=sha256).close()
+
+    def _put_in_parts(self, name: str, file: IO[bytes], size: int) -> None:
+        """What fails is ended: a storage keeps, and bills, the parts of what is not."""
+        upload = self._said(self._request("POST", name, query={"uploads": ""}), name, "UploadId")
+        try:
+            tags = [
+                self._put_part(name, upload, number, file, part) for number, part in enumerate(parts_of(size), start=1)
+            ]
+            body = _listed(tags).encode()
+            answer = self._request(
+                "POST", name, query={"uploadId": upload}, body=[body], size=len(body),
+                sha256=hashlib.sha256(body).hexdigest(),
+            )  # fmt: skip
+            self._said(answer, name, "ETag")  # it may fail after it has answered 200
+        except BaseException:
+            with suppress(KgentsError):
+                self._request("DELETE", name, query={"uploadId": upload}).close()
+            raise
+
+    def _put_part(self, name: str, upload: str, number: int, file: IO[bytes], part: range) -> str:
+        """Send a part of a file; returns what the storage calls it."""
+        file.seek(part.start)
+        digest = hashlib.sha256()
+        for chunk in _chunks(file, len(part)):
+            digest.update(chunk)
+        if file.tell() != part.stop:
+            raise KgentsError(f"{name}: expected {part.stop} bytes or more, found {file.tell()}; it became shorter")
+        file.seek(part.start)
+        query = {"partNumber": str(number), "uploadId": upload}
+        body = _chunks(file, len(part))
+        with self._request("PUT", name, query=query, body=body, size=len(part), sha256=digest.hexdigest()) as answer:
+            return answer.headers.get("ETag", "")
+
+    def _said(self, answer: http.client.HTTPResponse, name: str, element: str) -> str:
+        """An element of an answer."""
+        with answer:
+            said = answer.read(FAULT_BYTES).decode(errors="replace")
+        if not (found := _element(said, element)):
+            raise KgentsError(f"{self.place}/{name}: the storage answers without {element}: {_code_of(said)}")
+        return found
 
     def get(self, name: str, path: Path) -> None:
         """Fetch an object into a file."""
@@ -97,21 +142,20 @@ class Storage:
             raise KgentsError(f"{self.place}/{name}: cannot be fetched: {error}") from error
 
     def _request(
-        self, method: str, name: str, body: IO[bytes] | None = None, size: int = 0, sha256: str = NOTHING,
-        *, may_miss: bool = False,
+        self, method: str, name: str, *, query: Mapping[str, str] | None = None, body: Iterable[bytes] | None = None,
+        size: int = 0, sha256: str = NOTHING, may_miss: bool = False,
     ) -> http.client.HTTPResponse:  # fmt: skip
         path = quote("/".join((self._url.path.rstrip("/"), self.place.bucket, self.place.prefix, name)))
+        asked = query_of(query or {})
         headers = {"host": self._url.netloc, "x-amz-content-sha256": sha256}
         headers |= signed(
-            method, path, headers, self._region, self._access_key.reveal(), self._secret_key.reveal(),
+            method, path, asked, headers, self._region, self._access_key.reveal(), self._secret_key.reveal(),
             SystemClock().now(),
         )  # fmt: skip
-        headers["connection"] = "close"
-        if body is not None:
-            headers["content-length"] = str(size)
+        headers |= {"connection": "close", "content-length": str(size)}
         try:
             connection = self._connection()
-            connection.request(method, path, body, headers)
+            connection.request(method, f"{path}?{asked}" if asked else path, body, headers)
             answer = connection.getresponse()
             if answer.status < http.HTTPStatus.MULTIPLE_CHOICES or (
                 may_miss and answer.status == http.HTTPStatus.NOT_FOUND
@@ -129,10 +173,28 @@ class Storage:
         return http.client.HTTPSConnection(host, port, timeout=TIMEOUT_S, context=self._tls)
 
 
+def parts_of(size: int) -> Iterator[range]:
+    """Where the parts of a file of so many bytes are. Pure."""
+    part = max(PART_BYTES, -(-size // PARTS_MAX))
+    return (range(begin, min(begin + part, size)) for begin in range(0, size, part))
+
+
+def query_of(asked: Mapping[str, str]) -> str:
+    """A query as it is signed: in the order of its names. Pure."""
+    return "&".join(f"{quote(name, safe='')}={quote(asked[name], safe='')}" for name in sorted(asked))
+
+
 def signed(
-    method: str, path: str, headers: Mapping[str, str], region: str, access_key: str, secret_key: str, now: datetime
+    method: str,
+    path: str,
+    query: str,
+    headers: Mapping[str, str],
+    region: str,
+    access_key: str,
+    secret_key: str,
+    now: datetime,
 ) -> dict[str, str]:
-    """The headers that sign a request without a query, by AWS Signature Version 4. Pure.
+    """The headers that sign a request, by AWS Signature Version 4. Pure.
 
     `headers` have lower-case names, among them `host` and `x-amz-content-sha256`; `now` is in UTC.
     """
@@ -140,7 +202,7 @@ def signed(
     given = {**headers, "x-amz-date": stamp}
     names = ";".join(sorted(given))
     lines = "".join(f"{name}:{given[name].strip()}\n" for name in sorted(given))
-    request = "\n".join((method, path, "", lines, names, given["x-amz-content-sha256"]))
+    request = "\n".join((method, path, query, lines, names, given["x-amz-content-sha256"]))
     scope = f"{now:%Y%m%d}/{region}/s3/aws4_request"
     text = "\n".join(("AWS4-HMAC-SHA256", stamp, scope, hashlib.sha256(request.encode()).hexdigest()))
     key = f"AWS4{secret_key}".encode()
@@ -153,5 +215,25 @@ def signed(
 
 def _code_of(text: str) -> str:
     """What a storage says is wrong, of its XML."""
-    _, found, rest = text.partition("<Code>")
-    return rest.partition("</Code>")[0] if found else "no reason given"
+    return _element(text, "Code") or "no reason given"
+
+
+def _element(text: str, name: str) -> str:
+    """The content of an element of XML; empty: there is none."""
+    return unescape(text.partition(f"<{name}>")[2].partition(f"</{name}>")[0], {"&quot;": '"'})
+
+
+def _listed(tags: Iterable[str]) -> str:
+    """The parts of an object, in their order."""
+    parts = (
+        f"<Part><PartNumber>{number}</PartNumber><ETag>{escape(tag)}</ETag></Part>"
+        for number, tag in enumerate(tags, start=1)
+    )
+    return f"<CompleteMultipartUpload>{''.join(parts)}</CompleteMultipartUpload>"
+
+
+def _chunks(file: IO[bytes], size: int) -> Iterator[bytes]:
+    """The next bytes of a file, so many."""
+    while size and (chunk := file.read(min(READ_BYTES, size))):
+        size -= len(chunk)
+        yield chunk
