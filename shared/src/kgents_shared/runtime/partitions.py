@@ -35,6 +35,9 @@ LEFT_FREE_S: Final = 3.0
 KEPT_S: Final = 60.0
 """How long it is kept then: the other one lives and wants it, but did not take it."""
 DECIDE_S: Final = 0.5
+"""How often is decided while time alone may change something."""
+AT_REST_S: Final = 5.0
+"""And else: what is news is decided at once."""
 TOGETHER_S: Final = 0.05
 """What changes within this time is decided together."""
 FIND_INTERVAL_S: Final = 2.0
@@ -83,7 +86,7 @@ class Partitions(Generic[C]):
                 self._changed.clear()
                 self._decide(tasks)
                 try:
-                    async with asyncio.timeout(DECIDE_S):
+                    async with asyncio.timeout(DECIDE_S if self._waits else AT_REST_S):
                         await self._changed.wait()
                 except TimeoutError:
                     continue
@@ -111,6 +114,7 @@ class Partitions(Generic[C]):
         clusters = Clusters(self._root.service.found_in)
         async for session in self._root.bus.sessions():
             self._settled_s = time.monotonic() + SETTLE_S
+            self._changed.set()
             while not session.lost.is_set():
                 if self._is_shared:
                     try:
@@ -129,6 +133,13 @@ class Partitions(Generic[C]):
             self._is_first_session = False
 
     # What follows
+
+    @property
+    def _waits(self) -> bool:
+        """Whether time alone may change what is decided."""
+        now_s = time.monotonic()
+        is_kept = any(until_s > now_s for until_s in self._kept_until_s.values())
+        return now_s < self._settled_s or bool(self._free_since_s) or is_kept
 
     def _decide(self, tasks: asyncio.TaskGroup) -> None:
         members = self._roster.members()

@@ -19,14 +19,21 @@ class Root:
         return f"{self._path}{path}"
 
     def read(self, path: str) -> bytes | None:
-        """A file. Files of the kernel end with the first read that is short of nothing more."""
+        """A file, which the kernel may give in several pieces."""
+        return self._read(path, _MOST)
+
+    def read_once(self, path: str) -> bytes | None:
+        """A file of one line, which the kernel gives in one piece: to ask whether there is more would cost as much."""
+        return self._read(path, 1)
+
+    def _read(self, path: str, enough: int) -> bytes | None:
         try:
             handle = os.open(f"{self._path}{path}", os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
             return None
         try:
             parts = [os.read(handle, _BYTES)]
-            while parts[-1] and sum(map(len, parts)) < _MOST:
+            while parts[-1] and sum(map(len, parts)) < enough:
                 parts.append(os.read(handle, _BYTES))
             return b"".join(parts)
         except OSError:  # a process that ended while it was read, a pressure that the kernel does not measure

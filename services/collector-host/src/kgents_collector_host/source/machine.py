@@ -73,6 +73,7 @@ class Source:
         own = netlink.sockets()
         sockets = (*own, *elsewhere) if own is not None else None
         paths = {each.cgroup for each in processes}
+        cgroup_ids = self._processes.cgroup_ids(paths)
         units = await self._systemd.read()
         await self._read_spaces()
         return Sample(
@@ -101,8 +102,8 @@ class Source:
             processes=None if is_hidden else tuple(processes),
             kernel_threads=kernel_threads,
             sockets=sockets,
-            owners=dict(await self._processes.owners(sockets or (), processes)),
-            cgroup_ids=self._processes.cgroup_ids(paths),
+            owners=dict(await self._processes.owners(sockets or (), processes, cgroup_ids)),
+            cgroup_ids=cgroup_ids,
             namespaces=namespaces,
             victims=self._kernel_log.victims(),
             groups={path: self._processes.group(path) for path in paths if place_of(path).unit},

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from kgents_collector_host import proc
@@ -39,7 +39,7 @@ class Processes:
             if not name.isdecimal():
                 continue
             await time_slice.checkpoint()
-            stat = proc.stat(self._root.read(f"/proc/{name}/stat") or b"")
+            stat = proc.stat(self._root.read_once(f"/proc/{name}/stat") or b"")
             if stat is None:  # it has ended
                 continue
             if stat.is_kernel:
@@ -75,8 +75,13 @@ class Processes:
             files_max=self._limits[key],
         )
 
-    async def owners(self, sockets: Iterable[Socket], processes: Iterable[Process]) -> dict[int, int]:
-        """Inode → pid. Processes are only searched when there is a socket that no one is known to own."""
+    async def owners(
+        self, sockets: Iterable[Socket], processes: Sequence[Process], cgroup_ids: Mapping[int, str]
+    ) -> dict[int, int]:
+        """Inode → pid. Processes are only searched while there is a socket that no one is known to own.
+
+        Those of the control groups that such sockets were made in come first: mostly it is one of these.
+        """
         inodes = {each.inode for each in sockets if each.inode}
         self._without = {inode: left - 1 for inode, left in self._without.items() if left > 1 and inode in inodes}
         pids = {each.pid for each in processes}
@@ -84,9 +89,10 @@ class Processes:
         missing = inodes - self._owners.keys() - self._without.keys()
         if not missing:
             return self._owners
+        made_in = {cgroup_ids.get(each.cgroup_id) for each in sockets if each.inode in missing}
         time_slice = TimeSlice()
-        for pid in pids:
-            directory = f"/proc/{pid}/fd"
+        for process in sorted(processes, key=lambda each: each.cgroup not in made_in):
+            directory = f"/proc/{process.pid}/fd"
             for name in self._root.names(directory):
                 await time_slice.checkpoint()
                 try:
@@ -94,8 +100,11 @@ class Processes:
                 except OSError:
                     continue
                 if (match := _SOCKET.fullmatch(target)) and int(match[1]) in missing:
-                    self._owners.setdefault(int(match[1]), pid)
-        self._without |= dict.fromkeys(missing - self._owners.keys(), _LATER)
+                    self._owners.setdefault(int(match[1]), process.pid)
+            missing -= self._owners.keys()
+            if not missing:
+                break
+        self._without |= dict.fromkeys(missing, _LATER)
         return self._owners
 
     def cgroup_ids(self, paths: Iterable[str]) -> dict[int, str]:
