@@ -33,7 +33,7 @@ PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
 UP_S: Final = 300.0
 PROFILES: Final = ("core", "docker", "databases", "observability")
 OWN: Final = "kgents-"
-TOOLS: Final = ("sh", "test", "wget")
+TOOLS: Final = ("sh", "test", "wget", "cat", "tr", "cut", "sha256sum", "grep")
 PROMETHEUS: Final = "http://127.0.0.1:9090"
 
 
@@ -94,10 +94,15 @@ def foreign_images(url: str) -> dict[str, str]:
         "HAPROXY_IMAGE": ("haproxy", needed("haproxy"), "var", 0),
         "PROMETHEUS_IMAGE": ("prometheus", needed("prometheus"), "prometheus", 65534),
     }
-    for name, path, data, owner in made.values():
-        changes = ("--change", f'ENTRYPOINT ["{name}"]', "--change", "ENV PATH=/bin")
-        import_image(archive(name, path, data, owner), f"trial-{name}:1", url, *changes)
-    return {variable: f"trial-{name}:1" for variable, (name, *_) in made.items()}
+    return {variable: foreign_image(url, {name: path}, *data) for variable, (name, path, *data) in made.items()}
+
+
+def foreign_image(url: str, programs: Mapping[str, Path], data: str, owner: int) -> str:
+    """The name of an image of programs of this machine, which starts the first; with a folder of an owner."""
+    first, *_ = programs
+    changes = ("--change", f'ENTRYPOINT ["{first}"]', "--change", "ENV PATH=/bin")
+    import_image(archive(programs, data, owner), f"trial-{first}:1", url, *changes)
+    return f"trial-{first}:1"
 
 
 def import_image(content: bytes, name: str, url: str, *changes: str) -> None:
@@ -106,16 +111,17 @@ def import_image(content: bytes, name: str, url: str, *changes: str) -> None:
     subprocess.run(command, input=content, stdout=subprocess.DEVNULL, timeout=UP_S, check=True)  # noqa: S603 - as above
 
 
-def archive(name: str, path: Path, data: str, owner: int) -> bytes:
-    """A file system of a program, what it is linked with, a shell, and a folder for data."""
+def archive(programs: Mapping[str, Path], data: str, owner: int) -> bytes:
+    """A file system of programs, what they are linked with, a shell, and a folder for data."""
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w", dereference=True) as tar:
         for folder, uid, mode in ((data, owner, 0o755), ("tmp", 0, 0o1777)):
             entry = tarfile.TarInfo(folder)
             entry.type, entry.mode, entry.uid, entry.gid = tarfile.DIRTYPE, mode, uid, uid
             tar.addfile(entry)
-        tar.add(path, f"bin/{name}")
-        for library in sorted(linked(path)):
+        for name, path in programs.items():
+            tar.add(path, f"bin/{name}")
+        for library in sorted({each for path in programs.values() for each in linked(path)}):
             tar.add(library, library.lstrip("/"))
         tar.add("/bin/busybox", "bin/busybox")
         for tool in TOOLS:

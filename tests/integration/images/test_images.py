@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import os
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import Distribution
 from pathlib import Path
 from typing import Any, Final
@@ -13,17 +15,16 @@ from typing import Any, Final
 import pytest
 from packaging.utils import canonicalize_name
 
-from kgents_shared.bus.client import Bus
+from compose_trial import compose_plugin, foreign_image, is_well, run
 from release.__main__ import build
 from release.closure import ROOT, environment_of
 from release.packages import Release, digest
 from support.base_image import NAME as BASE
 from support.base_image import base_archive
 from support.docker_engine import Api, DockerEngine, NoEngineError, docker_engine
-from support.nats_server import NatsServer
-from support.ports import free_port
 from support.programs import need
-from support.waiting import eventually
+from support.redis_server import program_of
+from support.waiting import eventually_blocking
 
 SERVICE: Final = "topology-builder"
 WHAT_IS_THERE: Final = """
@@ -73,41 +74,61 @@ async def _import_base(engine: DockerEngine) -> None:
 
 
 @pytest.fixture
+def compose(engine: DockerEngine, tmp_path: Path) -> Mapping[str, str]:
+    """The variables with which `docker compose` starts what it starts on the engine."""
+    need("docker-compose")
+    config = str(compose_plugin(tmp_path / "docker"))
+    return {**os.environ, "DOCKER_CONFIG": config, "DOCKER_HOST": engine.url, "KGENTS_TAG": "1"}
+
+
+@pytest.fixture
 async def api(engine: DockerEngine) -> AsyncIterator[Api]:
     async with engine.api() as found:
         yield found
 
 
-async def test_a_service_runs_without_root_and_without_a_writable_root(api: Api, server: NatsServer, bus: Bus) -> None:
-    second = 1_000_000_000
-    id_ = await api.run(
-        "service",
-        Image=f"kgents-{SERVICE}:1",
-        Cmd=[],
-        Env=[f"KGENTS__NATS__URL={server.url}", f"KGENTS__PROBES__PORT={free_port()}"],
-        Healthcheck={"Interval": second, "Timeout": 30 * second, "Retries": 100},
-        StopTimeout=60,
-        host={
-            "NetworkMode": "host",
-            "ReadonlyRootfs": True,
-            "CapDrop": ["ALL"],
-            "SecurityOpt": ["no-new-privileges"],
-            "Tmpfs": {"/var/lib/kgents": "mode=0700,uid=65532"},
-        },
-    )
+def test_compose_starts_a_service_after_nats_and_its_streams_without_root_and_ends_it_in_order(
+    release: Release, engine: DockerEngine, compose: Mapping[str, str], tmp_path: Path
+) -> None:
+    """The root of its image is read-only, too. All profiles with all their images: `python -m compose_trial`."""
+    release.packages("cli")
+    build("cli", "kgents-cli:1", "0.1.0", "-H", engine.url, context=release.dist.parent, base=BASE)
+    server = Path(sys.executable).with_name("nats-server")
+    environ = {**compose, "NATS_IMAGE": foreign_image(engine.url, {"nats-server": server}, "data", 0)}
+    folder = shutil.copytree(ROOT / "deploy/compose", tmp_path / "compose")
+    asked_often = {"services": {SERVICE: {"healthcheck": {"interval": "1s"}}}}
+    (folder / "compose.override.yaml").write_text(json.dumps(asked_often))
+    with composed(folder, environ, "--profile", "core", up=[SERVICE]):
+        eventually_blocking(lambda: is_well(folder, ["--profile", "core"], environ), 60)
+        run(["docker", "compose", "--profile", "core", "stop", SERVICE], folder, environ)
+        (ended,) = run(["docker", "compose", "ps", "-a", "--format", "json", SERVICE], folder, environ).splitlines()
+    assert json.loads(ended)["ExitCode"] == 0, ended
+
+
+def test_compose_starts_a_redis_with_its_users_and_a_replica_of_it(
+    engine: DockerEngine, compose: Mapping[str, str], tmp_path: Path
+) -> None:
+    programs = {"valkey-server": Path(program_of("valkey")), "valkey-cli": need("redis-cli")}
+    environ = {**compose, "REDIS_IMAGE": foreign_image(engine.url, programs, "data", 999)}
+    folder = shutil.copytree(ROOT / "deploy/databases", tmp_path / "databases")
+    (folder / "secrets").mkdir()
+    for name in ("app", "kgents", "replica", "backup"):
+        (folder / "secrets" / name).write_text(f"for-{name}")
+    (folder / "compose.override.yaml").write_text("services: {redis: {ports: !reset []}}")
+    with composed(folder, environ, up=["redis-replica"]):
+        asked = ["docker", "compose", "exec", "-T", "-e", "REDISCLI_AUTH=for-app", "redis-replica"]
+        asked += ["valkey-cli", "--user", "app", "info", "replication"]
+        eventually_blocking(lambda: "master_link_status:up" in run(asked, folder, environ), 60)
+
+
+@contextmanager
+def composed(folder: Path, environ: Mapping[str, str], *profiles: str, up: list[str]) -> Iterator[None]:
+    """Services of a Compose file, and what they need, while the block runs."""
     try:
-        await eventually(lambda: _is_healthy(api, id_), within_s=60)
-        await api.do(id_, "stop")
-        ended = (await api.inspect(id_))["State"]
+        run(["docker", "compose", *profiles, "up", "-d", *up], folder, environ, within_s=120)
+        yield
     finally:
-        await api.remove(id_)
-    assert ended["ExitCode"] == 0, ended
-
-
-async def _is_healthy(api: Api, id_: str) -> bool:
-    state = (await api.inspect(id_))["State"]
-    assert state["Status"] == "running", state
-    return bool(state["Health"]["Status"] == "healthy")
+        run(["docker", "compose", *profiles, "down", "-v", "-t", "5"], folder, environ, within_s=120)
 
 
 async def test_an_image_says_what_it_is_and_holds_no_secret_and_no_other_service(
