@@ -113,11 +113,12 @@ class Storage:
     def _put_part(self, name: str, upload: str, number: int, file: IO[bytes], part: range) -> str:
         """Send a part of a file; returns what the storage calls it."""
         file.seek(part.start)
-        digest = hashlib.sha256()
+        digest, size = hashlib.sha256(), 0
         for chunk in _chunks(file, len(part)):
             digest.update(chunk)
-        if file.tell() != part.stop:
-            raise KgentsError(f"{name}: expected {part.stop} bytes or more, found {file.tell()}; it became shorter")
+            size += len(chunk)
+        if size != len(part):
+            raise KgentsError(f"{name}: expected {part.stop} bytes, found {part.start + size}; it became shorter")
         file.seek(part.start)
         query = {"partNumber": str(number), "uploadId": upload}
         body = _chunks(file, len(part))

@@ -96,10 +96,10 @@ class Space(Struct, frozen=True, gc=False):
 
 
 class KernelClock(Struct, frozen=True, gc=False):
-    """What the program that keeps the machine's clock has told the kernel of it."""
+    """What the kernel knows of the machine's clock from the program that keeps it."""
 
     max_error_s: float
-    """By how much it is wrong at most. It grows by 0.5 ms a second until the kernel is told again."""
+    """By how much it is wrong at most. It grows by 0.5 ms a second until that program informs the kernel again."""
     estimated_error_s: float
     """By how much it is wrong as is estimated; 0: that program does not say."""
 

@@ -17,7 +17,7 @@ _US_PER_S: Final = 1e6
 
 
 class ServerTime:
-    """A clock that tells the server's time, as far as it is known by how much this machine's differs from it.
+    """A clock that has the server's time, as far as it is known by how much this machine's differs from it.
 
     Samples of a machine whose clock is wrong would else be of the future, or older than the last: no one would judge
     them, nor say that its clock is wrong.
@@ -43,7 +43,7 @@ class ServerTime:
 
 
 def kernel_clock() -> KernelClock | None:
-    """What the kernel was told by the program that keeps its clock; None: it does not say it to this process.
+    """What the kernel knows of its clock from the program that keeps it; None: it does not say it to us.
 
     `adjtimex` without modes reads, as any user may; a sandbox may forbid it all the same.
     """
