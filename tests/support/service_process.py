@@ -23,8 +23,10 @@ class ServiceProcess(OwnProcess):
         instance: str = "one",
         config: Path | None = None,
         own_clock: bool = False,
+        sources: str = "",
         **settings: str,
     ) -> None:
+        """`sources`: where its modules are found first, as those of another release."""
         self.log = directory / f"{service}.{instance}.log"
         self._offset = directory / f"{service}.{instance}.clock"
         self._arguments = ["run", service, *(["--config", str(config)] if config else [])]
@@ -37,6 +39,8 @@ class ServiceProcess(OwnProcess):
             "KGENTS__LOG__LEVEL": "debug",
             **{f"KGENTS__{name.upper()}": value for name, value in settings.items()},
         }
+        if sources:
+            self._environment["PYTHONPATH"] = sources
         if own_clock:
             self.step_clock(0)
             self._environment |= {

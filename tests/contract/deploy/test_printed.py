@@ -1,16 +1,17 @@
-"""What docs/deploy.md prints is what there is."""
+"""What docs/deploy.md prints is what there is; and what any page prints of `kgents` is understood by it."""
 
 import os
 import re
 import shlex
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import click
 import pytest
 
-from kgents_cli.app import COMMANDS
+from kgents_cli.app import COMMANDS, kgents
 from release.__main__ import main
 from release.closure import OWN, environment_of, needed
 from support.programs import need
@@ -76,6 +77,48 @@ def test_every_target_and_command_that_is_printed_is_there() -> None:
     assert tools <= set(main.commands)
     used = {name for line in LINES for name in re.findall(r"(?:^|&& )kgents (\w+)", line)}
     assert used <= set(COMMANDS)
+
+
+PAGES: Final = [
+    page
+    for where in ("README.md", "docs/**/*.md", "services/*/README.md", "deploy/*/README.md")
+    for page in ROOT.glob(where)
+]
+
+
+def kgents_commands(page: Path) -> Iterator[list[str]]:
+    """The words after `kgents` of each line of a shell that runs it, up to what the shell takes for itself."""
+    for block in re.findall(r"```(?:bash|sh)\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+        for line in block.replace("\\\n", " ").splitlines():
+            if found := re.match(r"(?:[A-Z_0-9]+=\S+ +)*(?:\.venv/bin/)?kgents (.*)", line.strip()):
+                yield shlex.split(re.split(r" (?:[|>&;]|2>)|   #", found[1])[0], comments=True)
+
+
+@pytest.mark.parametrize("page", [each for each in PAGES if any(kgents_commands(each))], ids=lambda page: page.name)
+def test_each_command_of_a_page_has_the_options_and_arguments_that_are_printed(page: Path) -> None:
+    assert [(words, fault) for words in kgents_commands(page) if (fault := fault_of(words))] == []
+
+
+def fault_of(words: list[str]) -> str:
+    """Why a command would be refused before it does anything; files that it names need not be there."""
+    command: click.Command = kgents
+    context: click.Context | None = None
+    try:
+        while isinstance(command, click.Group) and words:
+            context = command.make_context(command.name, [words[0]], parent=context)
+            _, found, words = command.resolve_command(context, words)
+            assert found is not None
+            command = found
+        command.make_context(command.name, words, parent=context)
+    except click.UsageError as error:
+        return "" if "does not exist" in error.format_message() else error.format_message()
+    return ""
+
+
+def test_a_command_that_is_printed_wrong_would_be_found() -> None:
+    assert fault_of(["alerts", "silence", "namespace=shop", "--fro", "2h"])
+    assert fault_of(["get", "all", "--output", "xml"])
+    assert not fault_of(["replay", "incident.kgrec", "--offline"])
 
 
 def _read(path: str) -> str:

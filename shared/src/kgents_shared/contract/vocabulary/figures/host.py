@@ -33,7 +33,7 @@ CLOCK_SKEW_S: Final = _host(
     "clock_skew_s", "s", "By how much its clock differs from that of the NATS server, as far as that is certain."
 )
 CLOCK_MAX_ERROR_S: Final = _host(
-    "clock_max_error_s", "s", "By how much its clock is wrong at most, as the kernel was last informed; 16: nothing informs it."
+    "clock_max_error_s", "s", "By how much its clock is wrong at most, as the kernel knows; 16: nothing keeps it right."
 )
 CLOCK_ESTIMATED_ERROR_S: Final = _host(
     "clock_estimated_error_s", "s", "By how much its clock is wrong as is estimated, where what keeps it says so."
