@@ -94,7 +94,9 @@ def foreign_images(url: str) -> dict[str, str]:
         "HAPROXY_IMAGE": ("haproxy", needed("haproxy"), "var", 0),
         "PROMETHEUS_IMAGE": ("prometheus", needed("prometheus"), "prometheus", 65534),
     }
-    return {variable: foreign_image(url, {name: path}, *data) for variable, (name, path, *data) in made.items()}
+    return {
+        variable: foreign_image(url, {name: path}, data, owner) for variable, (name, path, data, owner) in made.items()
+    }
 
 
 def foreign_image(url: str, programs: Mapping[str, Path], data: str, owner: int) -> str:

@@ -28,7 +28,6 @@ async def test_a_machine_whose_clock_is_wrong_is_told_so_for_as_long_as_it_is(
 ) -> None:
     """Ahead or behind: its samples carry the server's time, or they would be of the future, or too old to be judged."""
     need("faketime")
-    settings = {"collector_host__name": HOST.name, "collector_host__poll_interval_s": "1"}
 
     async def is_judged() -> bool:
         return HOST in await health(bus)
@@ -40,7 +39,14 @@ async def test_a_machine_whose_clock_is_wrong_is_told_so_for_as_long_as_it_is(
     async with (
         ServiceProcess(BUILDER, server.url, tmp_path),
         ServiceProcess(SCORER, server.url, tmp_path),
-        ServiceProcess("collector-host", server.url, tmp_path, own_clock=True, **settings) as collector,
+        ServiceProcess(
+            "collector-host",
+            server.url,
+            tmp_path,
+            own_clock=True,
+            collector_host__name=HOST.name,
+            collector_host__poll_interval_s="1",
+        ) as collector,  # fmt: skip
     ):
         await eventually(is_judged, within_s=40)
         assert await alerts(bus, "KG-606") == {}
