@@ -1,8 +1,9 @@
 import json
+from pathlib import Path
 
 import pytest
 
-from kgents_cli.relay import relay
+from kgents_cli.relay import relay, relay_to
 
 RECORD = {
     "timestamp": "2026-11-21T09:00:00.5Z",
@@ -33,3 +34,13 @@ def test_for_people_a_record_is_a_short_line(
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     relay(["health-scorer"])("health-scorer", LINE)
     assert capsys.readouterr().err == "health-scorer | 09:00:00 warning cannot connect url=nats://a:1\n"
+
+
+def test_where_the_screen_is_drawn_on_a_warning_says_what_it_is_about(tmp_path: Path) -> None:
+    shown: list[tuple[str, str]] = []
+    log = tmp_path / "services.log"
+    keep = relay_to(log, lambda line, level: shown.append((line, level)))
+    keep("health-scorer", LINE)
+    keep("health-scorer", LINE.replace(b"warning", b"info"))
+    assert shown == [(f"health-scorer: cannot connect url=nats://a:1 (log: {log})", "warning")]
+    assert len(log.read_bytes().splitlines()) == 2

@@ -38,7 +38,10 @@ async def run(context: Context[Config]) -> None:
     """Serve one cluster for as long as this instance holds its lease."""
     notifier = _Notifier(context)
     for remark in context.config.remarks():
-        _log.warning("configuration", remark=remark)
+        if context.config.all_receivers():
+            _log.warning("configuration", remark=remark)
+        else:  # as under `kgents up`: incidents are for the web view alone
+            _log.info("configuration", remark=remark)
     await notifier.load()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(notifier.table.run())

@@ -44,16 +44,16 @@ def relay_to(file: Path, show: Callable[[str, str], None]) -> Callable[[str, byt
         file: emptied at the start.
         show: takes a line and its level.
     """
-    out = file.open("wb")
+    file.write_bytes(b"")
 
     def keep(service: str, line: bytes) -> None:
-        out.write(line + b"\n")
-        out.flush()
+        with file.open("ab") as out:
+            out.write(line + b"\n")
         record = _record(line)
         level = _LEVELS.get(str(record.get("level", ""))) if record is not None else "warning"
         if level is not None:
-            event = record.get("event", "") if record is not None else line.decode(errors="replace")
-            show(clean(f"{service}: {event} (all of it: {file})"), level)
+            said = _said(record) if record is not None else line.decode(errors="replace")
+            show(clean(f"{service}: {said} (log: {file})"), level)
 
     return keep
 
@@ -77,7 +77,12 @@ def _short(record: Record) -> str:
     """Time of day, level, event, values; and the whole traceback of a failure."""
     level = str(record.get("level", ""))
     time = str(record.get("timestamp", ""))[11:19]  # of an RFC 3339 time
-    values = " ".join(f"{key}={value}" for key, value in record.items() if key not in _SHOWN_APART)
-    text = clean(f"{record.get('event', '')} {values}".rstrip())
+    text = clean(_said(record))
     trace = "\n" + "\n".join(map(clean, str(record["exception"]).splitlines())) if "exception" in record else ""
     return f"{time} {painted(f'{level:<7}', _LEVELS.get(level, 'dim'), sys.stderr)} {text}{trace}"
+
+
+def _said(record: Record) -> str:
+    """Event and values."""
+    values = " ".join(f"{key}={value}" for key, value in record.items() if key not in _SHOWN_APART)
+    return f"{record.get('event', '')} {values}".rstrip()
