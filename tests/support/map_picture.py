@@ -96,6 +96,12 @@ async def spots(page: Any, variable: str, *, tolerance: float = 0.13) -> list[Sp
     return [Spot(int(pixels), x, y, top) for pixels, x, y, top in found if pixels >= SMALLEST]
 
 
+async def spot(page: Any, variable: str) -> Spot:
+    """The largest of them, when there is one: what was dimmed is drawn later than the address of the page changes."""
+    found: list[Spot] = await eventually(lambda: spots(page, variable))
+    return found[0]
+
+
 async def corner(page: Any) -> tuple[float, float]:
     """Where the picture begins in the window."""
     box = await page.locator(".map").bounding_box()

@@ -12,7 +12,18 @@ from kgents_shared.view.entity import key_of_ref
 from support.browser import DESKTOP, PHONE, boxes, page_at, violations
 from support.build import make_ref
 from support.gateway import Running, caught_up
-from support.map_picture import DRAWN_AT_MOST, OF_SCREENSHOTS, Spot, click, corner, figure, is_drawn, is_same, spots
+from support.map_picture import (
+    DRAWN_AT_MOST,
+    OF_SCREENSHOTS,
+    Spot,
+    click,
+    corner,
+    figure,
+    is_drawn,
+    is_same,
+    spot,
+    spots,
+)
 from support.state import edge, make_health, make_topology, publish, removed
 from support.waiting import MACHINE, eventually, stays
 
@@ -54,12 +65,12 @@ async def test_the_entity_at_a_pixel_is_the_one_that_is_drawn_there(gateway: Run
         await is_drawn(page)
         assert int(await figure(page, "calls")) <= DRAWN_AT_MOST
         for variable, pod in ((CRITICAL, CRITICAL_POD), (WARNING, WARNING_POD)):
-            await click(page, (await spots(page, variable))[0])
+            await click(page, await spot(page, variable))
             await page.wait_for_url(f"**id={key_of_ref(make_ref(pod))}*")
             await page.keyboard.press("Escape")
             await eventually(lambda: "id=" not in page.url)
         left, top = await corner(page)
-        await click(page, (await spots(page, CRITICAL))[0])
+        await click(page, await spot(page, CRITICAL))
         await page.wait_for_url("**id=*")
         await page.mouse.click(left + 30, top + 500)
         await eventually(lambda: "id=" not in page.url)
@@ -126,7 +137,7 @@ async def _is_back(page: Any, first: list[Spot]) -> bool:
 async def test_a_click_with_shift_shows_the_path_to_what_is_selected(gateway: Running, browser: Any) -> None:
     async with opened(browser, gateway, "flat") as page:
         await is_drawn(page)
-        warning, critical = (await spots(page, WARNING))[0], (await spots(page, CRITICAL))[0]
+        warning, critical = await spot(page, WARNING), await spot(page, CRITICAL)
         await click(page, warning)
         await page.wait_for_url("**id=*")
         await eventually(lambda: _is_dim(page, CRITICAL))
@@ -235,6 +246,6 @@ async def test_the_map_fits_a_phone(gateway: Running, browser: Any) -> None:
         await is_drawn(page)
         assert await page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
         left, top = await corner(page)
-        spot = (await spots(page, CRITICAL))[0]
-        await page.touchscreen.tap(left + spot.x, top + spot.y)
+        critical = await spot(page, CRITICAL)
+        await page.touchscreen.tap(left + critical.x, top + critical.y)
         await page.wait_for_url(f"**id={key_of_ref(make_ref(CRITICAL_POD))}*")
