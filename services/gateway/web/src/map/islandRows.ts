@@ -31,6 +31,12 @@ export class IslandRows {
     return [...this.#slots.entries()].map(([key]) => key);
   }
 
+  /** Whether any island is drawn as a bubble. */
+  get hasBubbles(): boolean {
+    for (const { isBubble } of this.places.values()) if (isBubble) return true;
+    return false;
+  }
+
   slotOf(key: string): number | undefined {
     return this.#slots.slotOf(key);
   }

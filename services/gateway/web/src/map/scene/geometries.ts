@@ -11,13 +11,14 @@ import {
   IcosahedronGeometry,
   InstancedBufferGeometry,
   OctahedronGeometry,
+  PlaneGeometry,
   SphereGeometry,
   TetrahedronGeometry,
   TorusGeometry,
 } from "three";
 import type { Shape } from "../kinds.ts";
 
-/** `isCoarse`: with fewer corners, where the processor draws. */
+/** `isCoarse`: with fewer corners, where the processor draws. A sphere is a square: see BALL in `shaders.ts`. */
 export function shapeGeometry(shape: Shape, isCoarse: boolean): InstancedBufferGeometry {
   return instanced(made(shape, isCoarse));
 }
@@ -27,7 +28,7 @@ function made(shape: Shape, isCoarse: boolean): BufferGeometry {
     case "torus":
       return (isCoarse ? new TorusGeometry(0.8, 0.22, 5, 14) : new TorusGeometry(0.8, 0.22, 8, 24)).rotateX(Math.PI / 2);
     case "sphere":
-      return isCoarse ? new SphereGeometry(1, 9, 6) : new SphereGeometry(1, 14, 10);
+      return new PlaneGeometry(2, 2);
     case "octahedron":
       return new OctahedronGeometry(1.15);
     case "dodecahedron":

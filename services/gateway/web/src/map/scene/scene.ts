@@ -37,6 +37,7 @@ export class MapScene {
   readonly #scene = new Scene();
   readonly #layers: Layer[] = [];
   readonly #entities: EntityTexture;
+  readonly #bubbles: Layer["object"];
   readonly #uniforms = {
     entities: { value: floats(new Float32Array(4), 1, 1) },
     islands: { value: floats(new Float32Array(4), 1, 1) },
@@ -62,8 +63,11 @@ export class MapScene {
     this.#entities = new EntityTexture(rows);
     const edge = { one: 1, other: 1, colour: 3, opacity: 1 };
     this.#add(layers.rings, discGeometry(), { slot: 1, colour: 3 }, "ring");
-    for (const shape of SHAPES) this.#add(layers.nodes[shape], shapeGeometry(shape, isCoarse), { slot: 1 }, "node");
-    this.#add(layers.bubbles, ballGeometry(), { slot: 1, colour: 3 }, "bubble");
+    for (const shape of SHAPES) {
+      const parameters = shape === "sphere" ? { defines: { BALL: "" } } : {};
+      this.#add(layers.nodes[shape], shapeGeometry(shape, isCoarse), { slot: 1 }, "node", parameters);
+    }
+    this.#bubbles = this.#add(layers.bubbles, ballGeometry(), { slot: 1, colour: 3 }, "bubble");
     this.#add(layers.roads, ribbonGeometry(roadSegments), { ...edge, width: 1 }, "road", { side: DoubleSide });
     this.#add(layers.edges, lineGeometry(1), edge, "edge", {}, 0);
     this.#add(layers.arcs, lineGeometry(arcSegments), edge, "edge", {}, arc);
@@ -78,7 +82,7 @@ export class MapScene {
     name: "ring" | "node" | "bubble" | "road" | "edge" | "particle" | "mark",
     parameters: ShaderMaterialParameters = {},
     arc = 0,
-  ): void {
+  ): Layer["object"] {
     const isSolid = name === "ring" || name === "node" || name === "bubble" || name === "mark";
     const material = new ShaderMaterial({
       uniforms: { ...this.#uniforms, arc: { value: arc } },
@@ -99,6 +103,7 @@ export class MapScene {
     object.renderOrder = this.#layers.length;
     this.#scene.add(object);
     this.#layers.push({ object, bound });
+    return object;
   }
 
   recolour({ page, panel }: Palette): void {
@@ -129,7 +134,7 @@ export class MapScene {
     this.#uploadIslands();
     for (const { object, bound } of this.#layers) {
       bound.upload();
-      object.visible = bound.rows.count > 0;
+      object.visible = bound.rows.count > 0 && (object !== this.#bubbles || this.islands.hasBubbles);
       if (object.geometry instanceof InstancedBufferGeometry) object.geometry.instanceCount = bound.rows.count;
       else object.geometry.setDrawRange(0, bound.rows.count);
     }

@@ -40,6 +40,7 @@ const places = /* glsl */ `
   const vec4 nowhere = vec4(2.0, 2.0, 2.0, 1.0);
 `;
 
+/** With BALL, a square that always faces the eye, of which the fragments make a ball: four corners, and perfectly round. */
 export const nodeVertex = /* glsl */ `
   ${places}
   attribute float slot;
@@ -56,13 +57,22 @@ export const nodeVertex = /* glsl */ `
     float size = row(slot, 0).w;
     if (place.w < 0.5) { gl_Position = nowhere; return; }
     if ((flags & 1) != 0) size *= 1.0 + 0.14 * motion * sin(time * 5.0 + state.y);
-    float turn = (flags & 2) != 0 ? motion * time * 1.6 : 0.0;
-    mat3 turned = mat3(cos(turn), 0.0, -sin(turn), 0.0, 1.0, 0.0, sin(turn), 0.0, cos(turn));
     vColour = look.rgb;
-    vNormal = turned * normal;
     vStippled = (flags & 4) != 0 ? 1.0 : 0.0;
     vFaint = isDimmed * (1.0 - state.z);
-    gl_Position = projectionMatrix * viewMatrix * vec4(place.xyz + turned * position * size, 1.0);
+    #ifdef BALL
+      vec4 middle = viewMatrix * vec4(place.xyz, 1.0);
+      vNormal = vec3(position.xy, 0.0);
+      gl_Position = projectionMatrix * (middle + vec4(position.xy * size, 0.0, 0.0));
+      // As near as the foremost point of the ball, so that lines that end in it do not lie over it.
+      vec4 front = projectionMatrix * (middle + vec4(0.0, 0.0, size, 0.0));
+      gl_Position.z = front.z / front.w * gl_Position.w;
+    #else
+      float turn = (flags & 2) != 0 ? motion * time * 1.6 : 0.0;
+      mat3 turned = mat3(cos(turn), 0.0, -sin(turn), 0.0, 1.0, 0.0, sin(turn), 0.0, cos(turn));
+      vNormal = turned * normal;
+      gl_Position = projectionMatrix * viewMatrix * vec4(place.xyz + turned * position * size, 1.0);
+    #endif
   }
 `;
 
@@ -75,7 +85,13 @@ export const nodeFragment = /* glsl */ `
   varying float vFaint;
   void main() {
     if (vStippled > 0.5 && mod(floor(gl_FragCoord.x / 2.0) + floor(gl_FragCoord.y / 2.0), 2.0) > 0.5) discard;
-    float light = dot(normalize(vNormal), normalize(vec3(0.35, 0.85, 0.45)));
+    #ifdef BALL
+      float away = dot(vNormal.xy, vNormal.xy);
+      if (away > 1.0) discard;
+      float light = dot(vec3(vNormal.xy, sqrt(1.0 - away)), mat3(viewMatrix) * normalize(vec3(0.35, 0.85, 0.45)));
+    #else
+      float light = dot(normalize(vNormal), normalize(vec3(0.35, 0.85, 0.45)));
+    #endif
     vec3 lit = vColour * (0.8 + 0.24 * light);
     gl_FragColor = vec4(mix(lit, page, vFaint * 0.82), 1.0);
   }
