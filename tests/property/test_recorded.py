@@ -16,7 +16,7 @@ from kgents_cli.recorded.player import Pace
 from kgents_cli.recorded.redacted import Redactor
 from kgents_shared.contract import address, subjects
 from kgents_shared.contract.codec import ENTITY, PULSE, encode
-from kgents_shared.contract.entity import Entity, Ref
+from kgents_shared.contract.entity import LOCAL, OTHER, PUBLIC, SPANS, Connection, Entity, Ref
 from kgents_shared.contract.event import Event
 from kgents_shared.contract.meta import Heartbeat
 from kgents_shared.contract.pulse import DatabasePulse, ResourcePulse, TrafficPulse
@@ -184,6 +184,17 @@ def test_a_redacted_recording_is_judged_as_before() -> None:
         name for row in redacted(rows) for name in (b"cart", b"orders", b"shop", b"prod") if name in row.body
     }
     assert b'"check":"KG-301","state":"firing"' in judged(redacted(rows))
+
+
+def test_a_redacted_call_is_resolved_as_before() -> None:
+    peers = (OTHER, LOCAL, PUBLIC)
+    calls = [Connection("http", peer, "in", evidence=SPANS) for peer in (*peers, "10.0.3.7")]
+    cart = Entity(ref=Ref(CLUSTER, "app", "cart", "shop"), source="otel", connections=calls)
+    row = Row(1, STATE, 2, cart.ref.subject("entity", source="otel"), {}, encode(cart))
+    (found,) = (ENTITY.decode(each.body).connections for each in redacted([row]))
+    assert tuple(each.peer for each in found[:3]) == peers
+    assert found[3].peer not in (*peers, "10.0.3.7")
+    assert {(each.kind, each.direction, each.evidence) for each in found} == {("http", "in", SPANS)}
 
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=6)

@@ -13,7 +13,7 @@ from msgspec import structs
 from kgents_cli.recorded.words import PREFIXES, SOURCES, is_word
 from kgents_shared.contract import address, subjects
 from kgents_shared.contract.codec import ENTITY, EVENT, META, PULSE, encode
-from kgents_shared.contract.entity import STAND_INS, Entity, Ref
+from kgents_shared.contract.entity import SPANS, STAND_INS, Entity, Ref
 from kgents_shared.contract.errors import MalformedMessageError
 from kgents_shared.contract.event import Event
 from kgents_shared.contract.meta import Heartbeat
@@ -84,7 +84,7 @@ class Redactor:
 
     def _field(self, owner: Any, field: str, value: Any) -> Any:
         if field in _EMPTIED:
-            return type(value)()
+            return value if value == SPANS else type(value)()  # by which a connection is resolved
         if field == "source":
             return self._source(value)
         if isinstance(owner, Unread) and field in ("namespace", "name"):
