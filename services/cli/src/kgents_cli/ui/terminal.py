@@ -10,7 +10,7 @@ from typing import Final
 
 from kgents_shared.runtime.config import process_environ, unset_variable
 
-TICK_S: Final = 0.2
+TICK_S: Final = 0.25
 TICK_OVER_SSH_S: Final = 0.5
 """Each picture crosses the network, and keys are answered over the same line."""
 
