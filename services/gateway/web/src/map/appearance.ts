@@ -4,7 +4,7 @@ import { type Entity, type Value, isStale, levelOf, scoreOf } from "../store/ent
 import { type Shape, lookOf } from "./kinds.ts";
 import { type Colour, type Palette, mix, nameColour } from "./palette.ts";
 
-/** `critical` and `warning` carry a sign beside their colour; `unknown` is drawn stippled. */
+/** `critical` and `warning` carry a sign beside their colour. */
 export type Mark = "critical" | "warning" | "unknown" | null;
 
 export interface Appearance {
@@ -16,6 +16,8 @@ export interface Appearance {
   /** Turns: it is starting, ending or being rolled out. */
   readonly spins: boolean;
   readonly mark: Mark;
+  /** Its state is not known, or is that of before. */
+  readonly isStippled: boolean;
 }
 
 /** What the map knows of an entity beside its record. */
@@ -42,15 +44,16 @@ export function appearanceOf(entity: Entity, around: Surroundings, palette: Pale
     pulses: score !== null && score < pulseBelow && !isStale(entity),
     spins: isProgressing(entity),
     mark: markOf(entity),
+    isStippled: markOf(entity) === "unknown" || isStale(entity),
   };
 }
 
 /** Kinds that have no health of their own to know. */
 const passive: ReadonlySet<string> = new Set(["namespace", "configmap", "secret"]);
 
-/** An entity that is not attested shows no sign of health: what was known may be outdated. */
+/** Of an entity that is not attested only what was critical is still said, as in the table: it may be outdated. */
 export function markOf(entity: Entity): Mark {
-  if (isStale(entity)) return "unknown";
+  if (isStale(entity)) return levelOf(entity) === "critical" ? "critical" : "unknown";
   if (entity.health === null && passive.has(entity.ref.kind)) return null;
   const level = levelOf(entity);
   return level === "healthy" ? null : level;

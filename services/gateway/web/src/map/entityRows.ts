@@ -105,10 +105,10 @@ export class EntityRows {
     this.#written.add(slot);
   }
 
-  look(id: Id, { size, colour, pulses, spins, mark }: Appearance, island: number): void {
+  look(id: Id, { size, colour, pulses, spins, isStippled }: Appearance, island: number): void {
     const slot = this.add(id);
     const row = slot * ROW;
-    const flags = (pulses ? FLAG_PULSES : 0) + (spins ? FLAG_SPINS : 0) + (mark === "unknown" ? FLAG_STIPPLED : 0);
+    const flags = (pulses ? FLAG_PULSES : 0) + (spins ? FLAG_SPINS : 0) + (isStippled ? FLAG_STIPPLED : 0);
     const values = [size, ...colour, island, flags];
     const places = [3, 8, 9, 10, 11, 12];
     const isSame = places.every((place, index) => this.#data[row + place] === Math.fround(values[index] as number));

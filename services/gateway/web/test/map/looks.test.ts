@@ -45,8 +45,16 @@ describe("an entity", () => {
   });
 
   test("of a silent source is not green, and does not pulse", () => {
+    for (const level of ["healthy", "warning", "unknown"] as const) {
+      const stale = look(entity(ref("pod", "x"), level, { stale: ["k8s"], status: "pending" }));
+      expect(stale).toMatchObject({ mark: "unknown", isStippled: true, pulses: false, spins: false, colour: palette.levels.unknown });
+    }
+  });
+
+  test("of a silent source stays critical, as it is in the table, and is stippled", () => {
     const stale = look(entity(ref("pod", "x"), "critical", { stale: ["k8s"], status: "pending" }));
-    expect(stale).toMatchObject({ mark: "unknown", pulses: false, spins: false, colour: palette.levels.unknown });
+    expect(stale).toMatchObject({ mark: "critical", isStippled: true, pulses: false, spins: false, colour: palette.levels.critical });
+    expect(look(entity(ref("pod", "x"), "critical")).isStippled).toBe(false);
   });
 
   test("that is not scored is not green", () => {
