@@ -18,7 +18,7 @@ from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import Secret
 from kgents_shared.bus.outbox import Outbox
 from kgents_shared.contract.archive import StateRequest, Stored, VersionsRequest
-from kgents_shared.contract.streams import NAME_BY_SIGNAL
+from kgents_shared.contract.streams import NAME_BY_SIGNAL, StreamsConfig
 from kgents_shared.runtime.config import CommonConfig
 from kgents_shared.runtime.sections import TelemetryConfig
 from kgents_shared.runtime.service import Context
@@ -60,11 +60,14 @@ async def open_database(config: Config, *, migrated: bool = True) -> AsyncIterat
 
 
 @asynccontextmanager
-async def archiving(bus: Bus, config: Config, directory: Path) -> AsyncIterator[Context[Config]]:
+async def archiving(
+    bus: Bus, config: Config, directory: Path, streams: StreamsConfig | None = None
+) -> AsyncIterator[Context[Config]]:
     """An archiver in this process; it holds no lease, so there may be several."""
     telemetry = Telemetry(TelemetryConfig(), service=SERVICE.name, version="0", instance="one")
+    common = CommonConfig(cluster="test", instance="one", streams=streams or StreamsConfig())
     with Outbox(directory / "archiver.outbox") as outbox:
-        context = Context(SERVICE, CommonConfig(cluster="test", instance="one"), config, bus, telemetry, outbox)
+        context = Context(SERVICE, common, config, bus, telemetry, outbox)
         async with running(context.publisher.run(), run(context)):
             yield context
 

@@ -58,11 +58,11 @@ async def test_what_the_stream_forgot_meanwhile_is_read_from_its_copy(
     bus: Bus, config: Config, database: Database, tmp_path: Path
 ) -> None:
     await keep_copies(bus)
-    async with archiving(bus, config, tmp_path):
+    async with archiving(bus, config, tmp_path, KEPT):
         await publish(bus, make_topology("calm"))
         await until_level(bus, database)
     await change(bus, AWAY)
-    async with archiving(bus, config, tmp_path) as context:
+    async with archiving(bus, config, tmp_path, KEPT) as context:
         await until_level(bus, database)
         await eventually(lambda: context.status.state == "in_sync")
     found = await archived(database, "topology")
@@ -76,14 +76,14 @@ async def test_a_copy_of_a_former_life_is_not_read_and_is_named(
 ) -> None:
     """It goes on where the new life has grown beyond the old one, under the same numbers."""
     await keep_copies(bus)
-    async with archiving(bus, config, tmp_path):
+    async with archiving(bus, config, tmp_path, KEPT):
         await publish(bus, make_topology("calm"))
         await until_level(bus, database)
     await change(bus, AWAY)
     await remake(bus, "KGENTS_TOPOLOGY")
     for number in range(AWAY + 20):
         await publish(bus, make_topology("new", status=f"n{number}"))
-    async with archiving(bus, config, tmp_path):
+    async with archiving(bus, config, tmp_path, KEPT):
         await until_level(bus, database)
     found = await archived(database, "topology")
     assert {each.subject.rpartition(".")[2] for each in found} == {"calm", "new"}

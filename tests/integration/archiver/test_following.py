@@ -2,14 +2,19 @@
 
 from pathlib import Path
 
+import pytest
+
+from kgents_archiver import following
 from kgents_archiver.config import Config
 from kgents_archiver.store.database import Database
+from kgents_archiver.versions import FollowingVersions
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.delivery import Delivery
 from kgents_shared.contract.streams import StreamsConfig
 from support.archive import archived, archiving, until_level
 from support.nats_server import NatsServer
 from support.postgres_server import PostgresServer
+from support.running import running
 from support.state import make_alert, make_event, make_health, make_topology, publish, remake, removed
 from support.streams import keep_all, stored
 from support.waiting import eventually
@@ -85,6 +90,24 @@ async def test_of_two_archivers_each_message_is_stored_once_and_one_stands_by(
     assert await contents(database, "topology") == as_stored(await stored(bus, "KGENTS_TOPOLOGY"))
     assert await lives(database, "KGENTS_TOPOLOGY") == 1
     assert await gaps(database) == 0
+
+
+async def test_one_that_stands_by_is_in_sync_only_if_the_other_has_stored_it(
+    bus: Bus, config: Config, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one may have stopped."""
+    monkeypatch.setattr(following, "STANDBY_ROUND_S", 0.05)
+    standby = FollowingVersions(bus, config, "topology", lambda: None)
+    async with running(standby._stand_by()):
+        async with archiving(bus, config, tmp_path):
+            await publish(bus, make_topology("a"))
+            await until_level(bus, database)
+            await eventually(lambda: standby.progress.is_caught_up)
+        await publish(bus, make_topology("b"))
+        await eventually(lambda: not standby.progress.is_caught_up)
+        async with archiving(bus, config, tmp_path):
+            await eventually(lambda: standby.progress.is_caught_up)
+    await standby._database.close()
 
 
 async def test_a_stream_that_is_made_again_begins_another_life(

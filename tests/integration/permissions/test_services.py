@@ -430,7 +430,7 @@ async def test_a_service_needs_exactly_what_the_command_prints(service: str, tmp
         beat = await heartbeat(admin, name, "limited")
         await process.stop()
 
-    assert unused(permissions, uses) - of_copies(permissions) == set()
+    assert unused(permissions, uses) == set()
     assert process.denials == []
     assert DENIED not in server.log.read_text()
     assert beat is not None
@@ -454,11 +454,6 @@ async def leave_unconfirmed(bus: Bus, directory: Path, service: str) -> None:
 async def is_in_sync(bus: Bus, service: str) -> bool:
     beat = await heartbeat(bus, service, "limited")
     return beat is not None and beat.state == "in_sync"
-
-
-def of_copies(permissions: Permissions) -> set[str]:
-    """What the archiver needs once a stream has forgotten what it had not read: tests of the archiver show that."""
-    return {each.subject for each in permissions.publish if ".KGENTS_COPY_" in each.subject}
 
 
 def only_at_the_end(permissions: Permissions) -> set[str]:

@@ -51,7 +51,11 @@ async def _archive(context: Context[Config], config: Config) -> None:
     def report() -> None:
         _report(context, followings)
 
-    followings += [FollowingVersions(context.bus, config, signal, report) for signal in SIGNALS]
+    has_copies = bool(context.common.streams.archive_copy_max_bytes)
+    followings += [
+        FollowingVersions(context.bus, config, signal, report, has_copies=has_copies and signal in COPIED)
+        for signal in SIGNALS
+    ]
     followings.append(FollowingPulses(context.bus, config, PULSE, report))
     followings.append(FollowingTrail(context.bus, config, AUDIT, report))
     for signal in FOLLOWED:

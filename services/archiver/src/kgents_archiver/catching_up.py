@@ -18,7 +18,7 @@ from kgents_shared.bus.copies import is_of_this_life
 from kgents_shared.bus.jetstream import StreamInfo, find_stream, stream_info
 from kgents_shared.contract import subjects
 from kgents_shared.contract.errors import BusError
-from kgents_shared.contract.streams import COPIED, copy_of
+from kgents_shared.contract.streams import copy_of
 
 _ADVICE: Final = "remove the copy, and run `kgents provision`"
 
@@ -48,7 +48,7 @@ async def catch_up(bus: Bus, signal: str, origin: StreamInfo, epoch: Epoch) -> A
 
 async def _usable(bus: Bus, signal: str, origin: StreamInfo, epoch: Epoch) -> StreamInfo | None:
     """The copy, if something was forgotten that it may hold."""
-    if signal not in COPIED or origin.state.holds_all_after(epoch.position.seq):
+    if origin.state.holds_all_after(epoch.position.seq):
         return None
     session = await bus.session()
     try:

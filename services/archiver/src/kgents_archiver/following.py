@@ -9,8 +9,8 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing
-from datetime import date, datetime
-from typing import Any, Final
+from datetime import date, datetime, timedelta
+from typing import Any, ClassVar, Final
 
 import msgspec
 import structlog
@@ -23,7 +23,7 @@ from kgents_archiver.store.database import ArchiveError, Database
 from kgents_archiver.store.ledger import Epoch, Ledger, OvertakenError, time_of
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.consume import Batch, Position, follow
-from kgents_shared.bus.jetstream import stream_info
+from kgents_shared.bus.jetstream import StreamInfo, stream_info
 from kgents_shared.contract import subjects
 from kgents_shared.contract.errors import BusError
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
@@ -34,6 +34,7 @@ NOTED_S: Final = 10.0
 """How often it is stored how far a stream is read that says nothing. Others see by it that its archiver is alive."""
 EXPIRED_S: Final = 3_600.0
 """How often it is tried to drop what is old: a long query may be reading it."""
+STANDBY_ROUND_S: Final = 5.0
 STANDBY_S: Final = 35.0
 """How long another archiver may not have stored anything before this one goes on in its place."""
 
@@ -46,7 +47,6 @@ class Progress(msgspec.Struct):
     stream: str
     seq: int = 0
     is_caught_up: bool = False
-    is_standby: bool = False
     fault: str = ""
     stored_s: float = 0.0
     """When something was stored last, by the monotonic clock."""
@@ -55,8 +55,14 @@ class Progress(msgspec.Struct):
 class Following(ABC):
     """The archive of one signal; what is kept of its messages, the classes that derive from it know."""
 
-    def __init__(self, bus: Bus, config: Config, signal: str, report: Callable[[], None]) -> None:
-        """`report` is called when `progress` has changed."""
+    delay: ClassVar[timedelta] = timedelta(0)
+    """How long a message may wait until it is stored although nothing is wrong."""
+
+    def __init__(
+        self, bus: Bus, config: Config, signal: str, report: Callable[[], None], *, has_copies: bool = False
+    ) -> None:
+        """`report` is called when `progress` has changed; `has_copies`: whether a copy of the stream may be kept."""
+        self._has_copies = has_copies
         self.progress: Final = Progress(NAME_BY_SIGNAL[signal], stored_s=time.monotonic())
         self._bus = bus
         self._config = config
@@ -69,15 +75,18 @@ class Following(ABC):
 
     async def run(self) -> None:
         """Store what the stream holds, then what it is given. Never returns."""
-        retry_s = RETRY_FIRST_S
+        retry_s, is_overtaken = RETRY_FIRST_S, False
         try:
             while True:
                 begun_s = time.monotonic()
                 try:
+                    if is_overtaken:
+                        await self._stand_by()
+                    is_overtaken = False
                     await self._follow()
                 except OvertakenError as error:
                     _log.info("archiver_stands_by", stream=self.progress.stream, reason=str(error))
-                    await self._stand_by()
+                    is_overtaken = True
                 except (ArchiveError, BusError) as error:
                     self._ledger.forget_partitions()  # another may have dropped one
                     retry_s = RETRY_FIRST_S if time.monotonic() > begun_s + RETRY_MAX_S else retry_s
@@ -91,14 +100,16 @@ class Following(ABC):
     async def _follow(self) -> None:
         """Follow the stream for as long as it is the same one, and nothing fails."""
         stream = self.progress.stream
+        self.progress.is_caught_up = False
         session = await self._bus.session()
         info = await stream_info(session, stream)
         epoch = await self._ledger.epoch(stream)
         if epoch is None or epoch.position.stream_created != info.created or info.last_seq < epoch.position.seq:
             epoch = await self._begin(epoch)
         work = await self._work(epoch)
-        async for batch in catch_up(self._bus, self._signal, info, epoch):
-            await self._take(work, batch)
+        if self._has_copies:
+            async for batch in catch_up(self._bus, self._signal, info, epoch):
+                await self._take(work, batch)
         filters = [subjects.pattern(self._signal)]
         batches = follow(self._bus, stream, filters, position=work.epoch.position, as_log=True, keeps_time=True)
         async with aclosing(batches):
@@ -171,17 +182,25 @@ class Following(ABC):
         """What is due once a day, by the server's clock: everything that was said before is stored by now."""
 
     async def _stand_by(self) -> None:
-        """Wait until the other archiver has stored nothing for a while."""
-        self._note(caught_up=True)
-        self.progress.is_standby = True
-        known, since_s = await self._ledger.epoch(self.progress.stream), time.monotonic()
+        """Wait until the other archiver has stored nothing for a while, and report how far that one is.
+
+        It is caught up if it has stored what the stream held one round before. That one may be stopped or behind.
+        """
+        stream, head, known, since_s = self.progress.stream, None, None, time.monotonic()
         while time.monotonic() < since_s + STANDBY_S:
-            await asyncio.sleep(NOTED_S / 2)
-            found = await self._ledger.epoch(self.progress.stream)
+            found = await self._ledger.epoch(stream)
             if found != known:
                 known, since_s = found, time.monotonic()
-            self._note(seq=known.position.seq if known is not None else 0)
-        self.progress.is_standby = False
+            self.progress.is_caught_up = self._holds(found, head)
+            self._note(seq=found.position.seq if found is not None else 0)
+            head = await stream_info(await self._bus.session(), stream)
+            await asyncio.sleep(STANDBY_ROUND_S)
+
+    def _holds(self, epoch: Epoch | None, head: StreamInfo | None) -> bool:
+        """Whether everything that a stream held is stored; False while that is not known."""
+        if epoch is None or head is None or epoch.position.stream_created != head.created:
+            return False
+        return epoch.position.seq >= head.last_seq or time_of(epoch.position.time_ns) >= head.ts - self.delay
 
     def _note(self, *, seq: int | None = None, caught_up: bool = False, fault: str = "") -> None:
         progress = self.progress

@@ -31,6 +31,8 @@ _log = structlog.get_logger(__name__)
 class FollowingPulses(Following):
     """The archive of figures."""
 
+    delay = timedelta(seconds=90)  # a minute, and until its next sample or note of none
+
     def _keep(self) -> Ledger:
         self._writer = PulseWriter(self._database)
         self._rolled: datetime | None = None

@@ -286,7 +286,13 @@ class Service(Generic[C]):
         return subjects.pattern("meta", service=self.name, **({"cluster": home} if self.clusters is None else {}))
 
     def permissions(
-        self, nats: NatsConfig, home: str, clusters: Sequence[str | None], config: C | None = None
+        self,
+        nats: NatsConfig,
+        home: str,
+        clusters: Sequence[str | None],
+        config: C | None = None,
+        *,
+        has_copies: bool = False,
     ) -> Permissions:
         """What its login needs at least.
 
@@ -295,6 +301,7 @@ class Service(Generic[C]):
             home: the cluster that it is configured with.
             clusters: those that it works for; None for all.
             config: its own settings; None: the defaults.
+            has_copies: whether streams are copied for the archive (`streams.archive_copy_max_bytes`).
         """
         grants = Grants(api_prefix=nats.api_prefix, inbox_prefix=nats.inbox_of(self.name, home))
         for cluster in clusters:
@@ -311,7 +318,7 @@ class Service(Generic[C]):
         for signal, keeps_time in self.access.followed.items():
             read = [None] if self.access.everywhere else clusters
             grants.read(signal, signal_filters(signal, read), keeps_time=keeps_time)
-        for signal in self.access.catches_up:
+        for signal in self.access.catches_up if has_copies else ():
             grants.catch_up(signal, signal_filters(signal, [None]))
         for signal in self.access.writes:
             grants.write(signal, self.written(signal, clusters))

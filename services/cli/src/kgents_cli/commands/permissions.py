@@ -101,7 +101,9 @@ def of_login(
         service = service.at_place(place or gethostname())
     home = clusters[0] if clusters else common.cluster
     named: Sequence[str | None] = clusters or (home if service.source else None,)
-    permissions: Permissions = service.permissions(nats, home, named, _own(service, target))
+    permissions: Permissions = service.permissions(
+        nats, home, named, _own(service, target), has_copies=bool(common.streams.archive_copy_max_bytes)
+    )
     return permissions
 
 
