@@ -6,16 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kgents_cli.cost.costing import Costs, Used, costs
-from kgents_cli.cost.prices import GIB, PriceList, disk_price, parsed, rates
-from kgents_cli.cost.reading import cost_of, used
-from kgents_cli.cost.summary import IDLE, lines
 from kgents_shared.contract.attestation import ATTESTED, Attestation
 from kgents_shared.contract.codec import encode
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.pulse import ResourcePulse
 from kgents_shared.contract.topology import ResolvedConnection, TopologyEntity
 from kgents_shared.contract.unread import Unread
+from kgents_shared.view.cost.costing import Costs, Used, costs, used
+from kgents_shared.view.cost.prices import GIB, PriceList, disk_price, parsed, rates
+from kgents_shared.view.cost.summary import IDLE, cost_of, lines
 from kgents_shared.view.entity import EntityView, Rows, key_of_ref
 
 NOW = datetime(2026, 11, 2, tzinfo=UTC)

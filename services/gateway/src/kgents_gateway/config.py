@@ -6,6 +6,7 @@ from typing import Annotated
 import msgspec
 
 from kgents_gateway.access.token_file import read, words
+from kgents_gateway.prices import price_list
 from kgents_shared.bus.config import Secret
 from kgents_shared.bus.files import half_of_a_pair, unusable_pair
 from kgents_shared.contract.address import is_loopback, of_url
@@ -165,6 +166,10 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     auth: AuthConfig = AuthConfig()
     """Who may ask."""
 
+    prices_file: str | None = None
+    """A YAML file of prices, as `kgents cost` takes it. It is read at the start. null: there are none, and the web view
+    shows no costs."""
+
     limits: LimitsConfig = LimitsConfig()
     """How much one identity may ask."""
 
@@ -185,6 +190,14 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if self.auth.oidc is not None and not is_confidential(self.public_url):
             advice = "try: public_url: https://see.example"
             yield Fault("public_url", "an address with https", f'"{self.public_url}"', advice, beside=("auth",))
+
+    def check(self) -> Iterator[Fault]:
+        if self.prices_file is None:
+            return
+        try:
+            price_list(self.prices_file)
+        except ValueError as error:
+            yield Fault("prices_file", "a file of prices", f"{self.prices_file}: {error}", "see `kgents cost --help`")
 
 
 def is_readable_on_the_way(config: Config) -> bool:

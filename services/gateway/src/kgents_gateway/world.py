@@ -15,6 +15,7 @@ from kgents_gateway.events import Events
 from kgents_gateway.incidents import Incidents
 from kgents_gateway.outdated import Outdated
 from kgents_gateway.pipeline_watch import watch_pipeline
+from kgents_gateway.prices import price_list
 from kgents_gateway.problems import UnavailableError
 from kgents_gateway.questions.world import Now
 from kgents_gateway.stream import frames
@@ -46,6 +47,7 @@ class Gateway:
     ) -> None:
         """`report` takes the state of the service, as in its heartbeat, and the reason."""
         self.scope: Final = EVERYTHING
+        self.prices: Final = price_list(config.prices_file) if config.prices_file is not None else None
         self._bus = bus
         self.stale_since: datetime | None = None
         """When NATS answered last, if it cannot be read now: what is held is of then. None: it can."""

@@ -9,13 +9,13 @@ import click
 import msgspec
 
 from kgents_cli.connection import STREAMS, connected, require
-from kgents_cli.cost.prices import HOURS_A_MONTH
 from kgents_cli.options import Target, output_option, target_options
 from kgents_cli.output import note, say
 from kgents_cli.records import say_list
 from kgents_cli.table import table
 from kgents_cli.units import NOT_KNOWN
 from kgents_shared.runtime.clock import SystemClock
+from kgents_shared.view.cost.prices import HOURS_A_MONTH
 
 _BY: Final = ("workload", "namespace", "node", "cluster")
 _HEADING: Final = ("PODS", "VCPU", "USED", "GIB", "USED", "DISK GIB", "AN HOUR", "A MONTH", "BY", "PRICES")
@@ -63,7 +63,7 @@ def command(prices: Path, by: str, namespace: tuple[str, ...], output: str, targ
 
 
 async def _costs(target: Target, file: Path, by: str, namespaces: tuple[str, ...]) -> tuple[list[Any], Any]:
-    reading, summary = (import_module(f"kgents_cli.cost.{name}") for name in ("reading", "summary"))
+    reading, summary = (import_module(each) for each in ("kgents_cli.cost.reading", "kgents_shared.view.cost.summary"))
     prices = reading.price_list(file)
     async with connected(target.load()) as bus:
         await require(bus, [STREAMS[each] for each in ("topology", "pulse")])

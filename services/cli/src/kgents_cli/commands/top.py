@@ -142,7 +142,7 @@ async def _cost(bus: Bus, query: Query, prices: Path) -> Mapping[Ref, float | No
     reading = import_module("kgents_cli.cost.reading")
     clusters = query.selection.clusters
     found = await reading.current_costs(bus, clusters, reading.price_list(prices), query.asked_at)
-    costs: dict[Ref, float | None] = reading.cost_of(found)
+    costs: dict[Ref, float | None] = import_module("kgents_shared.view.cost.summary").cost_of(found)
     return costs
 
 

@@ -1,1 +1,1 @@
-"""A price list, requests and usage → what workloads, namespaces, nodes and clusters cost."""
+"""A file of prices, and what NATS holds → what everything costs now."""

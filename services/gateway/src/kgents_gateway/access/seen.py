@@ -29,6 +29,7 @@ from kgents_shared.contract.event import Event
 from kgents_shared.contract.pulse import Pulse
 from kgents_shared.contract.subjects import unescape
 from kgents_shared.contract.vocabulary import kinds
+from kgents_shared.view.cost.prices import PriceList
 from kgents_shared.view.entity import EntityView, key_of
 from kgents_shared.view.events import Older
 from kgents_shared.view.feed import Stretch, mapped
@@ -46,6 +47,8 @@ PLACES: Final = 65_536
 """Kinds in namespaces for which is remembered whether a scope holds them."""
 COUNTED_S: Final = 1.0
 """How old the number of entities of a scope may be."""
+
+PARTIAL: Final = "expected a token for all clusters and namespaces, found one for some"
 
 
 class Bounds:
@@ -131,6 +134,11 @@ class Seen:
     def stale_since(self) -> datetime | None:
         """Since when nothing can be read."""
         return self._world.stale_since
+
+    @property
+    def prices(self) -> PriceList | None:
+        """Nothing: what a pod costs depends on its node, and what is idle on all of its pods."""
+        raise OutOfScopeError(PARTIAL)
 
     def now(self) -> datetime:
         """The time of this machine."""
@@ -346,4 +354,4 @@ class _SeenStreams:
         return msgspec.structs.replace(each, payload=self._now.shown_event(event, each.payload) or b"")
 
     async def meta(self) -> Meta:
-        raise OutOfScopeError("expected a token for all clusters and namespaces, found one for some")
+        raise OutOfScopeError(PARTIAL)

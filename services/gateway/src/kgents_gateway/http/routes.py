@@ -16,6 +16,7 @@ QUESTIONS: Final = (
     ("/api/v1/entities/{entity_id}/metrics", "metrics"),
     ("/api/v1/entities/{entity_id}/neighbours", "entity.neighbours"),
     ("/api/v1/alerts", "alerts"),
+    ("/api/v1/cost", "cost"),
     ("/api/v1/diff", "diff"),
     ("/api/v1/events", "events"),
     ("/api/v1/follow", "follow"),

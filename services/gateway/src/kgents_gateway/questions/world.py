@@ -19,6 +19,7 @@ from kgents_shared.contract.incident import Incident
 from kgents_shared.contract.notice import Notice
 from kgents_shared.contract.pulse import Pulse
 from kgents_shared.contract.silence import Silence
+from kgents_shared.view.cost.prices import PriceList
 from kgents_shared.view.entity import EntityView
 from kgents_shared.view.events import Older
 from kgents_shared.view.feed import Stretch
@@ -235,6 +236,14 @@ class World(Protocol):
     @property
     def stale_since(self) -> datetime | None:
         """Since when nothing can be read; None: everything is current."""
+
+    @property
+    def prices(self) -> PriceList | None:
+        """What a vCPU, memory and disks cost; None: no list is configured.
+
+        Raises:
+            OutOfScopeError: only who may read everything knows what a pod costs, and what of its node is idle.
+        """
 
     def now(self) -> datetime:
         """The time of this machine."""

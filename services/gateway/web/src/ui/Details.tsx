@@ -11,6 +11,7 @@ import { edgesOf } from "../store/edges.ts";
 import { isForgotten } from "../store/forgotten.ts";
 import { TEXTS } from "../texts.ts";
 import { useAnswer } from "./answer.ts";
+import { Cost } from "./Cost.tsx";
 import { EntityLink } from "./EntityLink.tsx";
 import { LevelBadge, LevelMark } from "./Level.tsx";
 import { type Known, NotKnown } from "./NotKnown.tsx";
@@ -33,6 +34,7 @@ export function Details({ model, id }: { model: Model; id: Id }) {
       <Section title={TEXTS.figures}>
         <Figures id={id} until={model.place.value.at} nowMs={model.shownMs.value} />
       </Section>
+      <Cost entity={entity} isPast={model.isPast.value} />
       <Section title={TEXTS.connections}>
         {edges.length === 0 && <p class="soft">{TEXTS.noConnections}</p>}
         <Ends model={model} title={TEXTS.outgoing} ends={edges.filter((edge) => edge.source === id).map((edge) => [edge.kind, edge.target])} />

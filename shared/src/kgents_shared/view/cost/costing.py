@@ -5,20 +5,24 @@ never 0, and so is each sum that it is part of.
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
 
-from kgents_cli.cost.prices import GIB, PriceList, Rates, disk_price, rates
 from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.pulse import Pulse, ResourcePulse
 from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.contract.vocabulary import edges, kinds
 from kgents_shared.contract.vocabulary.attributes import kubernetes, otel
+from kgents_shared.view.cost.prices import GIB, PriceList, Rates, disk_price, rates
 from kgents_shared.view.entity import EntityView
 from kgents_shared.view.paths import Graph
 
 _ENDED: Final = frozenset({"succeeded", "failed"})
 _NO_RATES: Final = Rates(None, None, "")
+_MISSED: Final = 3
+"""After so many intervals without a pulse, what it said is no longer what is used now."""
 
 
 class Used(msgspec.Struct, frozen=True):
@@ -26,6 +30,15 @@ class Used(msgspec.Struct, frozen=True):
 
     cores: float | None = None
     memory_bytes: float | None = None
+
+
+def used(pulse: Pulse, now: datetime) -> Used:
+    """What a pod uses, by its last pulse; nothing is known by one that is too old."""
+    is_old = now - pulse.timestamp > timedelta(seconds=_MISSED * pulse.interval_s)
+    if is_old or not isinstance(pulse, ResourcePulse):
+        return Used()
+    cores = pulse.cpu_percent / 100 if pulse.cpu_percent is not None else None
+    return Used(cores, float(pulse.memory_bytes) if pulse.memory_bytes is not None else None)
 
 
 class Amount(msgspec.Struct, frozen=True):

@@ -1,0 +1,1 @@
+"""A price list, requests and usage → what workloads, namespaces, nodes and clusters cost."""
