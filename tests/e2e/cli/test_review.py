@@ -36,7 +36,7 @@ async def test_what_was_released_before_an_incident_is_named_first(client: Clien
     assert code == 0
     found = json.loads(out)
     assert [(each["sort"], each["ref"]["name"], each["distance"]) for each in found[:2]] == [
-        ("image", "cart", 1),
+        ("image", "cart", 0),
         ("appeared", "cart", 0),
     ]
     assert ("removed", None) in [(each["sort"], each["distance"]) for each in found]

@@ -56,7 +56,7 @@ def test_a_change_says_what_when_and_where_in_words() -> None:
         Change(OTHER, ago(10), "image", [IMAGE]),
     )
     assert image.text == "deployment/shop/cart: another image (images: main=cart:1 → main=cart:2)"
-    assert image.reasons == ["4m before", "1 connection from pod/shop/cart-1"]
+    assert image.reasons == ["4m before", "pod/shop/cart-1, which it owns, became unwell"]
     assert (node.text, node.distance) == (
         "node/n1: another node, or the node itself changed (unschedulable: no → yes)",
         1,

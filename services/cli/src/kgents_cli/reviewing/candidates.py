@@ -134,8 +134,14 @@ def _candidate(
 
 
 def _distances(graph: Graph, unwell: Collection[Ref]) -> dict[Ref, tuple[int, Ref]]:
-    """Every entity that is connected with what was unwell → how far, and from which."""
+    """Every entity that is connected with what was unwell → how far, and from which.
+
+    What owns it is as near as itself: a release or a setting is made at the owner.
+    """
     found = {ref: (0, ref) for ref in unwell}
+    for ref in unwell:
+        for owner in graph.owners(ref):
+            found.setdefault(owner, (0, ref))
     waiting = deque(found)
     while waiting:
         here = waiting.popleft()
