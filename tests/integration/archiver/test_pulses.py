@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from pyarrow.parquet import read_table  # type: ignore[import-untyped]
 
 from kgents_archiver.config import Config
 from kgents_archiver.holes import Hole
@@ -29,6 +30,8 @@ from kgents_shared.view.figures import kept_figures
 from support.archive import archiving
 from support.build import make_ref
 from support.gateway import serving
+from support.kgents_command import run_kgents
+from support.nats_server import NatsServer
 from support.state import make_topology, publish
 from support.waiting import eventually
 
@@ -185,7 +188,7 @@ async def test_of_two_archivers_one_counts(database: Database) -> None:
 
 
 async def test_figures_are_answered_by_an_archiver_that_is_stopped_and_goes_on(
-    bus: Bus, config: Config, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bus: Bus, server: NatsServer, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A real stream; what is stored each minute is stored each second here."""
     monkeypatch.setattr("kgents_archiver.samples.MINUTE", timedelta(seconds=1))
@@ -221,6 +224,16 @@ async def test_figures_are_answered_by_an_archiver_that_is_stopped_and_goes_on(
                         "1m",
                     )
                     assert (min(series["min"]), max(series["max"])) == (0.0, 8.0)
+                file = tmp_path / "minutes.parquet"
+                for cluster in ("test", "other"):
+                    where = ["--since", "-1h", "--parquet", str(file), "--cluster", cluster, "--nats", server.url]
+                    done = await run_kgents("archive", "export", "minutes", *where)
+                    assert done.code == 0, done.err
+                    rows = read_table(file).to_pylist()
+                    file.unlink()
+                    counted = [sum(each[name] for each in rows) for name in ("n", "nulls")]
+                    assert counted == ([18, 2] if cluster == "test" else [0, 0])
+                    assert {(each["name"], each["source"], each["figure"]) for each in rows} <= {("a", "k8s", "x")}
 
 
 async def _is(read: Callable[[], Awaitable[tuple[int, int]]], wanted: tuple[int, int]) -> bool:

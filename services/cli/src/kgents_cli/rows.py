@@ -8,11 +8,13 @@ from typing import Any, Final
 import msgspec
 
 from kgents_shared.contract import subjects
-from kgents_shared.contract.archive import Stored
+from kgents_shared.contract.archive import Rolled, Stored
 from kgents_shared.contract.errors import MalformedMessageError
 
 PLACES: Final = ("cluster", "kind", "namespace", "name", "source", "check", "incident")
 """Of the subject; null where subjects of the signal have no such field."""
+FIGURE_PLACES: Final = PLACES[:5]
+"""Of the subject of a pulse."""
 WORDS: Final = ("text", "status", "level", "severity", "state", "reason")
 """Of the message; null where it has no such text."""
 
@@ -28,6 +30,11 @@ def row(signal: str, message: Stored) -> dict[str, Any]:
         "signal": signal, "at": message.at, "seq": message.seq, **_places(message.subject, body),
         "is_removed": message.is_gone, **found, "score": score, "body": message.body.decode() if body else None,
     }  # fmt: skip
+
+
+def figure_row(found: Rolled) -> dict[str, Any]:
+    """A row of what is kept of one figure; numbers that are not known are null."""
+    return msgspec.structs.asdict(found) | {name: _places(found.subject, {})[name] for name in FIGURE_PLACES}
 
 
 def _places(subject: str, body: dict[str, Any]) -> dict[str, str | None]:

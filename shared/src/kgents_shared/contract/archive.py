@@ -66,8 +66,8 @@ class FiguresRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     signal: str = "pulse"
     since: Moment
     until: Moment
-    filters: Filters
-    """NATS filters of pulses, of one entity or a few."""
+    filters: Filters = ()
+    """NATS filters of pulses; none, or one of all, is possible for at most an hour."""
     figures: tuple[str, ...] = ()
     """Names; none: all."""
     step: str = "1m"

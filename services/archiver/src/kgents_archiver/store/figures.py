@@ -1,6 +1,6 @@
 """What is asked of figures → what is kept of each minute or hour, and what is not known of that time."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from kgents_archiver.store import filters
@@ -9,6 +9,8 @@ from kgents_archiver.store.database import Database, rows
 from kgents_archiver.store.pulses import HOURS, MINUTES, PULSE
 from kgents_shared.contract.archive import FiguresPage, FiguresRequest, Rolled
 
+EVERYTHING_MAX: Final = timedelta(hours=1)
+"""Of all figures at once: a page is made of all that is asked for."""
 _MINUTES: Final = "select * from kgents.pulse_1m where at >= date_trunc('minute', $3::timestamptz, 'UTC')"
 # Hours that are not made yet are the sum of their minutes, too.
 _HOURS: Final = """
@@ -31,8 +33,10 @@ from ({parts}) p
     cross join lateral unnest(p.figures, p.n, p.nulls, p.mins, p.maxs, p.sums, p.lasts, p.increases)
         as each (number, n, nulls, low, high, total, final, increase)
     join kgents.figure f on f.id = each.number
-where p.subject = any(array(select id from kgents.subject where name = any($1) or name ~ any($2)))
-    and p.at <= $4 and ($5::timestamptz is null or p.at < $5)
+where ($2::text[] is null or p.subject = any(array(
+        select id from kgents.subject where name = any($1) or name ~ any($2)
+    )))
+    and p.at <= $4 and ($5::timestamptz is null or p.at < $5 or (p.at = $5 and (s.name, f.name) > ($8, $9)))
     and (cardinality($6::text[]) = 0 or f.name = any($6))
 group by s.name, f.name, p.at order by p.at desc, s.name, f.name limit $7
 """
@@ -48,23 +52,22 @@ async def figures(database: Database, request: FiguresRequest) -> FiguresPage:
     """
     if request.step not in _STEPS:
         raise ValueError(f"expected a step out of {', '.join(_STEPS)}, found {request.step[:32]!r}")
-    if (patterns := filters.patterns(request.filters)) is None:
-        raise ValueError("expected filters of one entity or a few, found everything")
+    if (patterns := filters.patterns(request.filters)) is None and request.until - request.since > EVERYTHING_MAX:
+        raise ValueError(f"expected filters of some entities, or of at most {EVERYTHING_MAX}; found everything")
     parts, table = _STEPS[request.step]
-    before = datetime.fromisoformat(request.after) if request.after else None
+    at, _, names = request.after.partition(" ")
+    subject, _, figure = names.partition(" ")
     async with database.snapshot() as connection:
         found = await rows(
             connection, _FIGURES.format(parts=parts), filters.names(request.filters), patterns, request.since,
-            request.until, before, list(request.figures), request.limit + 1,
+            request.until, datetime.fromisoformat(at) if at else None, list(request.figures), request.limit + 1,
+            subject, figure,
         )  # fmt: skip
         coverage = await coverage_of(connection, PULSE, request.since, request.until, table=table)
     if len(found) <= request.limit:
         return FiguresPage([_rolled(each) for each in found], coverage, "")
-    last = found[-1][2]  # all of one time is on one page
-    whole = [each for each in found if each[2] > last]
-    if not whole:
-        raise ValueError(f"expected at most {request.limit} figures at one time, found more; try: fewer entities")
-    return FiguresPage([_rolled(each) for each in whole], coverage, whole[-1][2].isoformat())
+    page = [_rolled(each) for each in found[:-1]]
+    return FiguresPage(page, coverage, f"{page[-1].at.isoformat()} {page[-1].subject} {page[-1].figure}")
 
 
 def _rolled(row: Any) -> Rolled:
