@@ -38,7 +38,7 @@ pytestmark = [
 ]
 OWNER = Owner("orders", "shop", "u-1", "kgents.io/v1alpha1", "PostgresCluster")
 NAMES = Names("orders", "shop")
-BACKUP = {"enabled": True, "schedule": "@daily", "destination": {"claimName": "nas"}, "keep": 2}
+BACKUP = {"enabled": True, "schedule": "@daily", "destination": {"claimName": "nas"}, "keep": 2, "archive": True}
 SPEC = msgspec.convert(
     postgres(version=15, backup=BACKUP, resources={"limits": {"memory": "64Mi"}, "requests": {"memory": "64Mi"}}),
     PostgresCluster,
@@ -55,7 +55,7 @@ class Pod:
         self.folder = own_directory(folder)
         self.port = free_port()
         self._programs = programs_of(15)
-        for name in ("config", "secrets", "data", "run", "tls", "backups"):
+        for name in ("config", "secrets", "data", "run", "tls", "backups", "backups/orders-wal"):
             (self.folder / name).mkdir()
         for name, text in OBJECTS["ConfigMap", "orders-config"]["data"].items():
             (self.folder / "config" / name).write_text(self.local(text))
@@ -83,7 +83,11 @@ class Pod:
 
     def local(self, text: str) -> str:
         """With the folders of this machine in place of the pod's."""
-        return text.replace("'/tls/", f"'{self.folder}/tls/").replace("= /tls/", f"= {self.folder}/tls/")
+        text = text.replace("'/tls/", f"'{self.folder}/tls/").replace("= /tls/", f"= {self.folder}/tls/")
+        archive = f"{self.folder}/backups/orders-wal"
+        return text.replace("sh /config/postgres-archive", f"sh {self.folder}/config/postgres-archive").replace(
+            "%p /archive/", f"%p {archive}/"
+        )
 
     def secret(self, login: str, key: str = "password") -> str:
         return (self.folder / "secrets" / login / key).read_text()
@@ -92,12 +96,19 @@ class Pod:
     def data(self) -> Path:
         return self.folder / "data" / "pgdata"
 
-    def environment(self, place: tuple[str, str]) -> dict[str, str]:
-        """The variables that the object gives its container, on this machine."""
+    def environment(self, place: tuple[str, str], container: int = 0) -> dict[str, str]:
+        """The variables that the object gives a container of its, on this machine."""
         spec = OBJECTS[place]["spec"]
         template = spec["jobTemplate"]["spec"]["template"] if place[0] == "CronJob" else spec["template"]
-        found = {each["name"]: each["value"] for each in template["spec"]["containers"][0]["env"] if "value" in each}
-        folders = {"CONFIG": "config", "SECRETS": "secrets", "PGDATA": "data/pgdata", "BACKUPS": "backups"}
+        found = {each["name"]: each["value"] for each in template["spec"]["containers"][container]["env"]
+                 if "value" in each}  # fmt: skip
+        folders = {
+            "ARCHIVE": "backups/orders-wal",
+            "CONFIG": "config",
+            "SECRETS": "secrets",
+            "PGDATA": "data/pgdata",
+            "BACKUPS": "backups",
+        }
         found |= {name: str(self.folder / path) for name, path in folders.items() if name in found}
         return found | {"PGPORT": str(self.port), "PATH": f"{self._programs}:{os.environ['PATH']}", "LC_ALL": "C.UTF-8"}
 
@@ -239,7 +250,7 @@ async def test_dumps_are_kept_in_number_and_can_be_restored(pod: Pod) -> None:
         env=environment, capture_output=True, text=True, timeout=120, check=False, **pod.identity,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    left = sorted(path.name for path in (pod.folder / "backups").iterdir())
+    left = sorted(path.name for path in (pod.folder / "backups").iterdir() if path.is_file())
     assert len(left) == 3, left
     assert left[0] == "orders-20260103T000000Z.dump"
     assert left[2] == "others-20260101T000000Z.dump", "only our own are removed"
@@ -253,6 +264,63 @@ async def test_dumps_are_kept_in_number_and_can_be_restored(pod: Pod) -> None:
         )  # fmt: skip
     assert restored.returncode == 0, restored.stderr
     assert pod.psql("orders", app, "select sum(amount) from lines") == total == str(7 * 500500)
+
+
+def archived(pod: Pod) -> subprocess.CompletedProcess[str]:
+    """Run the container of the job that makes a base backup."""
+    job = OBJECTS["CronJob", "orders-backup"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    command, script = job["containers"][1]["command"]
+    environment = pod.environment(("CronJob", "orders-backup"), 1) | {
+        "PGHOSTADDR": "127.0.0.1", "PGSSLROOTCERT": f"{pod.folder}/tls/ca.crt", "PGUSER": "replicator",
+        "PGPASSWORD": pod.secret("replicator"),
+    }  # fmt: skip
+    return subprocess.run(
+        [command, str(pod.folder / script.removeprefix("/"))],
+        env=environment, capture_output=True, text=True, timeout=120, check=False, **pod.identity,
+    )  # fmt: skip
+
+
+async def test_the_server_is_restored_to_a_moment_of_the_past(pod: Pod) -> None:
+    await pod.start()
+    app, backups = pod.secret("credentials"), pod.folder / "backups"
+    pod.psql("orders", app, "create table lines as select 1 as n")
+    for day in (1, 2):
+        old = backups / f"orders-base-2026010{day}T000000Z"
+        old.mkdir()
+        (old / "backup_label").write_text("START WAL LOCATION: 0/1000028 (file 000000010000000000000001)\n")
+        for path in (old, old / "backup_label"):
+            os.chown(path, owner().pw_uid, owner().pw_gid)
+    done = archived(pod)
+    assert done.returncode == 0, done.stderr
+    pod.psql("orders", app, "insert into lines select generate_series(2, 1000)")
+    moment = pod.psql("orders", app, "select clock_timestamp()")
+    pod.psql("orders", app, "drop table lines")
+    pod.stop()  # what is written by then is archived
+    wal = backups / "orders-wal"
+    kept, base = sorted(each for each in backups.iterdir() if each.name.startswith("orders-base-"))
+    assert kept == old, "two are kept"
+    shutil.rmtree(pod.data)
+    restored = subprocess.run(
+        ["sh", str(pod.folder / "config/postgres-restore"), str(base), str(wal), str(pod.data), moment],
+        env=pod.environment(("StatefulSet", "orders")), capture_output=True, text=True, timeout=60, check=False,
+        **pod.identity,
+    )  # fmt: skip
+    assert restored.returncode == 0, restored.stderr
+    await pod.start()
+    assert pod.psql("orders", app, "select count(*) from lines") == "1000"
+
+
+def test_a_part_of_the_log_is_archived_once_and_never_over_another(tmp_path: Path) -> None:
+    def archive(content: str) -> subprocess.CompletedProcess[str]:
+        (tmp_path / "segment").write_text(content)
+        (tmp_path / "script").write_text(OBJECTS["ConfigMap", "orders-config"]["data"]["postgres-archive"])
+        words = ["sh", str(tmp_path / "script"), str(tmp_path / "segment"), str(tmp_path / "archived")]
+        return subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
+
+    assert archive("one").returncode == 0
+    assert archive("one").returncode == 0, "the server ended before it took note of it"
+    assert archive("another").stderr.startswith(f"expected no {tmp_path}/archived or the same, found another")
+    assert (tmp_path / "archived").read_text() == "one"
 
 
 class Pooler(OwnProcess):

@@ -125,6 +125,8 @@ def test_statements_are_not_logged_and_nothing_is_trusted() -> None:
         ("roles.sql", "postgres"),
         ("pgbouncer.ini", "pgbouncer"),
         ("postgres-dump", "backup"),
+        ("postgres-base", "backup"),
+        ("postgres-restore", "backup"),
     ],
 )
 def test_files_are_those_of_deploy_databases(name: str, place: str) -> None:

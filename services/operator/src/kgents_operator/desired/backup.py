@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from kgents_operator.desired import settings
 from kgents_operator.desired.names import Names
 from kgents_operator.desired.owner import Owner
 from kgents_operator.desired.pods import POSTGRES_UID, config, container, from_secret, mount, pod, secret, text
@@ -23,7 +24,7 @@ def cronjob(owner: Owner, names: Names, spec: Spec, images: Images) -> Json | No
     own_authority = spec.tls.secret_name or names.secret("tls")
     template = pod(
         POSTGRES_UID,
-        [_container(names, spec, images)],
+        [_dump(names, spec, images), *([_base(names, spec, images)] if _archives(names, spec) else [])],
         [
             config("config", names.config),
             secret("ca", f"{names.name}-ca" if names.is_cnpg else own_authority, "ca.crt"),
@@ -52,15 +53,28 @@ def scheduled(owner: Owner, schedule: str, template: Json) -> Json:
     }
 
 
-def _container(names: Names, spec: Spec, images: Images) -> Json:
+def _archives(names: Names, spec: Spec) -> bool:
+    return settings.archives(spec) and not names.is_cnpg
+
+
+def _dump(names: Names, spec: Spec, images: Images) -> Json:
     login = f"{names.name}-app" if names.is_cnpg else names.secret("credentials")
+    return _container("dump", "postgres-backup", login, [text("DATABASE", spec.database)], names, spec, images)
+
+
+def _base(names: Names, spec: Spec, images: Images) -> Json:
+    archive = text("ARCHIVE", f"{FOLDER}/{names.archive}")
+    return _container("base", "postgres-archived", names.secret("replicator"), [archive], names, spec, images)
+
+
+def _container(name: str, script: str, login: str, env: list[Json], names: Names, spec: Spec, images: Images) -> Json:
     return container(
-        "dump",
+        name,
         images.postgres.replace("{version}", str(spec.version)),
-        command=["sh", "/config/postgres-backup"],
+        command=["sh", f"/config/{script}"],
         env=[
+            *env,
             text("NAME", names.name),
-            text("DATABASE", spec.database),
             text("KEEP", str(spec.backup.keep)),
             text("CONFIG", "/config"),
             text("BACKUPS", FOLDER),

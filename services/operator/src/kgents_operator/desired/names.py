@@ -26,6 +26,11 @@ class Names(Struct, frozen=True):
         return f"{self.name}-backup"
 
     @property
+    def archive(self) -> str:
+        """The folder of the backups' volume with every change."""
+        return f"{self.name}-wal"
+
+    @property
     def server(self) -> str:
         """The Service of the server that takes writes."""
         return f"{self.name}-rw" if self.is_cnpg else self.name

@@ -17,6 +17,9 @@ CLIENT: Final = "uses-postgres"
 """The label of pods that may connect to the databases of their namespace, as in deploy/databases."""
 LOGINS: Final = ("credentials", "monitor", "replicator", "pooler")
 SERVER_FILES: Final = ("pg_hba.conf", "roles.sql", "database.sql", "logins.sql", "postgres-start")
+BACKUP_FILES: Final = (
+    "postgres-dump", "postgres-backup", "postgres-base", "postgres-archive", "postgres-archived", "postgres-restore",
+)  # fmt: skip
 """Beside its settings, what the server starts with: only a change of these starts it again."""
 FOLDER: Final = "/var/lib/postgresql/data"
 PGDATA: Final = f"{FOLDER}/pgdata"
@@ -31,7 +34,7 @@ def identity(spec: Spec) -> str:
 
 def configuration(owner: Owner, names: Names, spec: Spec) -> Json:
     """The ConfigMap: settings and scripts, of which none is a secret."""
-    found = {each: file(each) for each in (*SERVER_FILES, "postgres-dump", "postgres-backup")}
+    found = {each: file(each) for each in (*SERVER_FILES, *BACKUP_FILES)}
     found |= {"postgresql.conf": settings.postgresql(spec), "pgbouncer.ini": settings.pgbouncer(spec, names.host)}
     return owner.owned("v1", "ConfigMap", names.config, DATABASE) | {"data": found}
 
@@ -74,16 +77,19 @@ def _pod(names: Names, spec: Spec, images: Images) -> Json:
         {"name": "tmp", "emptyDir": {}},
         {"name": "memory", "emptyDir": {"medium": "Memory", "sizeLimit": "64Mi"}},
     ]
-    containers = [_server(spec, images)]
+    if settings.archives(spec) and spec.backup.destination is not None:
+        volumes.append({"name": "archive", "persistentVolumeClaim": {"claimName": spec.backup.destination.claim_name}})
+    containers = [_server(names, spec, images)]
     if spec.metrics.enabled:
         containers.append(_exporter(names, spec, images))
     # A server that writes its last checkpoint is not to be killed.
     return pods.pod(pods.POSTGRES_UID, containers, volumes, terminationGracePeriodSeconds=120)
 
 
-def _server(spec: Spec, images: Images) -> Json:
+def _server(names: Names, spec: Spec, images: Images) -> Json:
     # Over TCP: while roles are made, the server listens on its socket alone.
     is_ready = {"exec": {"command": ["pg_isready", "--quiet", "--host=127.0.0.1", "--username=postgres"]}}
+    archive = [pods.mount("archive", settings.ARCHIVE, writable=True) | {"subPath": names.archive}]
     return pods.container(
         "postgres",
         images.postgres.replace("{version}", str(spec.version)),
@@ -109,6 +115,7 @@ def _server(spec: Spec, images: Images) -> Json:
             pods.mount("config", "/config"),
             pods.mount("tls", settings.TLS),
             *(pods.mount(each, f"/secrets/{each}") for each in LOGINS),
+            *(archive if settings.archives(spec) else []),
         ],
     )
 

@@ -12,6 +12,13 @@ CONNECTIONS: Final = 200
 POOL: Final = 20
 """Connections to the server that one PgBouncer holds for a user."""
 TLS: Final = "/tls"
+ARCHIVE: Final = "/archive"
+ARCHIVING: Final = f"sh /config/postgres-archive %p {ARCHIVE}/%f"
+
+
+def archives(spec: Spec) -> bool:
+    """Whether every change is kept beside base backups."""
+    return spec.backup.archive and spec.backup.enabled and spec.backup.destination is not None
 
 
 def postgresql(spec: Spec) -> str:
@@ -27,7 +34,7 @@ def postgresql(spec: Spec) -> str:
         "max_wal_size": _mib(max(disk / 8, 64 * MIB)),
         "min_wal_size": "32MB",
         "max_slot_wal_keep_size": _mib(max(disk / 4, 128 * MIB)),
-        "archive_mode": "off",
+        **({"archive_mode": "on", "archive_command": ARCHIVING} if archives(spec) else {"archive_mode": "off"}),
         "ssl": "on",
         "ssl_min_protocol_version": "TLSv1.2",
         "ssl_cert_file": f"{TLS}/tls.crt",

@@ -56,6 +56,26 @@ class Pooler(Part, frozen=True):
     ] = 100
 
 
+class Backups(Backup, frozen=True):
+    """Dumps of the database by a CronJob, and what a restore to any moment needs."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        *Backup.rules,
+        Rule(
+            "!has(self.archive) || !self.archive || (has(self.enabled) && self.enabled)",
+            "an archive needs an enabled backup: what is archived is of use only after a base backup",
+        ),
+    )
+
+    archive: Annotated[
+        bool,
+        Meta(
+            description="A base backup beside each dump, and every change since the oldest one that is kept. The "
+            "server mounts the claim, too: one that several machines can mount. Of CloudNativePG it is not taken."
+        ),
+    ] = False
+
+
 class Metrics(Part, frozen=True):
     """An exporter for Prometheus beside the server. collector-db needs none: it finds the server by its label."""
 
@@ -98,7 +118,7 @@ class Spec(Part, frozen=True):
     storage: Storage = Storage()
     resources: Resources = Resources()
     pooler: Pooler = Pooler()
-    backup: Backup = Backup()
+    backup: Backups = Backups()
     metrics: Metrics = Metrics()
     tls: Tls = Tls()
     deletion_policy: DeletionPolicy = "Retain"
