@@ -4,12 +4,14 @@ import asyncio
 
 import pytest
 
+from kgents_cli.commands.permissions import of_login
 from kgents_operator import journal
 from kgents_operator.desired.owner import Owner
 from kgents_operator.journal import Journal
 from kgents_shared.contract.audit import AuditRecord
 from kgents_shared.contract.errors import ProvisionError
 from kgents_shared.runtime.clock import SystemClock
+from kgents_shared.runtime.config import CommonConfig
 from support.waiting import eventually
 
 OWNER = Owner("orders", "shop", "u-1", "kgents.io/v1alpha1", "PostgresCluster")
@@ -46,3 +48,12 @@ async def test_records_wait_for_the_trail_in_their_order_and_the_oldest_goes_fir
         f"PostgresCluster shop/orders: {each}" for each in ("second", "third", "third")
     ]
     assert stored[1].id == stored[2].id != stored[0].id, "noted again it is the same record"
+
+
+def test_its_login_may_record_what_it_does_which_people_on_call_may_not() -> None:
+    def publishes(login: str) -> set[str]:
+        return {each.subject for each in of_login(login, CommonConfig(), ["prod"]).publish}
+
+    own = {"kgents.audit.prod.operate", "kgents.audit.prod.disrupt"}
+    assert own <= publishes("kgents-operator")
+    assert own.isdisjoint(publishes("operator"))

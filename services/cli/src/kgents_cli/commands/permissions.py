@@ -30,6 +30,8 @@ READER: Final = "reader"
 """In place of a service: commands that only read, and programs with the library."""
 OPERATOR: Final = "operator"
 """In place of a service: people on call, who also silence and acknowledge."""
+THE_OPERATOR: Final = "kgents-operator"
+"""The service `operator`, whose name is that of people here."""
 PROVISION: Final = "provision"
 """In place of a service: `kgents provision`."""
 BACKUP: Final = "backup"
@@ -46,7 +48,7 @@ def command(login: str, clusters: tuple[str, ...], place: str, output: str, conf
     """Print the least permissions of a login: of a SERVICE, or of people.
 
     `reader`, `operator`, `provision` and `backup` are people, and jobs of theirs: who runs these commands.
-    An `operator` is a reader who also silences and acknowledges alerts.
+    An `operator` is a reader who also silences and acknowledges alerts; the service is `kgents-operator`.
 
     They go into the user of the service in the configuration of nats-server (text), its JSON, or a user JWT (nsc).
     The first cluster is the one that the service is configured with. Without --cluster a collector has that of the
@@ -92,6 +94,8 @@ def of_login(
         inboxes = [nats.inbox_of(name) for name in (connection.NAME, kgents.client.NAME)]
         of = of_reader if login == READER else of_operator
         return of(clusters or (None,), api_prefix=nats.api_prefix, inbox_prefixes=inboxes)
+    if login == THE_OPERATOR:
+        login = OPERATOR
     if login not in service_names():
         raise click.UsageError(
             f"expected one of {', '.join((*service_names(), READER, OPERATOR, PROVISION, BACKUP))}, found {login}"
