@@ -159,9 +159,15 @@ EXPIRED_WHILE_AWAY: list[Step] = [
     CART_SAMPLE,
 ]
 
+NOT_READY_WHILE_AWAY: list[Step] = [
+    ("entity", REFS[0], "running", "NotReady", "u1", ["k8s"]),
+    *(CART_SAMPLE, CART_SAMPLE, ("away", 901.0), CART_SAMPLE),
+]
+
 
 @given(steps=histories(), walked=st.sampled_from([1, 2, 500]))
 @example(EXPIRED_WHILE_AWAY, 1)
+@example(NOT_READY_WHILE_AWAY, 1)
 @settings(max_examples=500)
 def test_what_is_not_judged_again_would_have_been_judged_alike(steps: list[Step], walked: int) -> None:
     quick, plain = Scorer(CATALOGUE), PlainScorer(CATALOGUE)

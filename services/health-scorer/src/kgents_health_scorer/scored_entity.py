@@ -130,7 +130,7 @@ class ScoredEntity:
         if delay_s > source.interval_s:
             return matters
         source.is_read |= ALL not in pulse.unread
-        self.now = max(self.now, now)
+        self.now = max(self.now, now) if self.attested.passes(now) else self.now
         if isinstance(pulse, TrafficPulse):
             minute = source.minute.add(pulse, checks.sample_s)
             return matters if minute is None else self._take_series(checks, minute, source, now) or matters
