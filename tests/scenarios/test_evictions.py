@@ -5,7 +5,18 @@ import pytest
 from kgents_shared.contract.unread import Unread
 from support.kube_objects import Json
 from support.story import Story, cannot_read, critical
-from support.story_kubernetes import app, deleted, drained, node, not_ready, ready, starting, stateful, terminating
+from support.story_kubernetes import (
+    app,
+    crash_looping,
+    deleted,
+    drained,
+    node,
+    not_ready,
+    ready,
+    starting,
+    stateful,
+    terminating,
+)
 
 pytestmark = pytest.mark.scenarios
 
@@ -68,6 +79,19 @@ def test_a_drain_neither_ends_an_outage_nor_hides_the_next_one() -> None:
     story.at("12m", app("web", DOWN, has_service=False))
     story.at("13m", app("web", UP, has_service=False))
     story.expect(critical("KG-041", WEB, "5m45s", "10m30s"), critical("KG-041", WEB, "12m45s", "13m"), until="1h")
+
+
+def test_a_pod_that_crashes_while_another_is_moved_is_no_part_of_the_plan() -> None:
+    story = Story()
+    stays = ready("web-9", node="node-2")
+    story.at("0s", node(), node("node-2"), app("web", ready("web-1"), stays, has_service=False))
+    story.at("9m50s", node(is_cordoned=True))
+    broken, new = crash_looping("web-9", 5, node="node-2"), starting("web-2", node="node-2")
+    story.at("10m", app("web", MOVED, broken, new, replicas=2, has_service=False))
+    story.at("12m", app("web", broken, UP, has_service=False))
+    [down] = [each for each in story.run("15m").fired if each.entity == WEB]
+    assert down.check == "KG-041"
+    assert down.since_s == pytest.approx(645, abs=10)
 
 
 def test_while_pods_cannot_be_read_the_five_minutes_go_on() -> None:

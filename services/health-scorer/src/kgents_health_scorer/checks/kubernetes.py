@@ -43,7 +43,8 @@ def _outage_s(state: State) -> float:
 
 
 def _is_moving(state: State) -> bool:
-    return state.lost_service and state.is_evicted and state.status_age_s < PLANNED_S
+    is_planned = state.is_evicted and state.status_age_s < PLANNED_S
+    return state.lost_service and is_planned and not state.kin.has_bad_pods  # that is no part of the plan
 
 
 def _moving(state: State) -> str | None:
