@@ -36,6 +36,7 @@ SOUND: dict[Key, object] = {
         ("collector-k8s", "custom", ITEM, name): value
         for name, value in {"group": "x.io", "version": "v1", "resource": "xs", "api_kind": "X"}.items()
     },
+    ("collector-k8s", "manifests", ITEM, "path"): "/srv",
     ("collector-db", "postgres"): {"of-postgres": {}},
     ("collector-db", "qdrant"): {"of-qdrant": {}},
     **{

@@ -80,26 +80,26 @@ async def test_a_record_of_a_person_loses_its_content_and_the_chain_holds(
     bus: Bus, config: Config, database: Database, file: Path, tmp_path: Path
 ) -> None:
     async with archiving(bus, config, tmp_path):
-        for by in ("ada", "bob"):
+        for by in ("olga", "bob"):
             async with audited(bus, make_record(f"backup of {by}", by=by)):
                 pass
         await eventually(lambda: _is_anchored(bus, database), within_s=60)
         then = await last_at(bus, "KGENTS_AUDIT")
-        words = ("archive", "forget", "--who", "ada", "--before", then.isoformat(), "--yes")
+        words = ("archive", "forget", "--who", "olga", "--before", then.isoformat(), "--yes")
         done = await kgents(file, *words)
         assert (done.code, "the content of 2 records" in done.out) == (0, True), done.out + done.err
         async with database.snapshot() as connection:
             bodies = [bytes(each[0]) for each in await connection.fetch("select body from kgents.audit order by n")]
-        assert not any(b"ada" in each for each in bodies)
+        assert not any(b"olga" in each for each in bodies)
         assert any(b"bob" in each for each in bodies)
         await eventually(lambda: _is_anchored(bus, database), within_s=60)
     verified = await kgents(file, "audit", "verify")
     assert (verified.code, "content of 2 of them was forgotten" in verified.err) == (0, True), verified.out
     copy = tmp_path / "audit.jsonl"
     assert (await kgents(file, "audit", "export", str(copy))).code == 0
-    assert b"ada" not in copy.read_bytes()
+    assert b"olga" not in copy.read_bytes()
     assert (await kgents(file, "audit", "verify", str(copy))).code == 0
-    again = Wanted(then, who="ada")
+    again = Wanted(then, who="olga")
     found = await find(database, again)
     assert (found.records, await forget(database, again, found)) == ([], 0)
 

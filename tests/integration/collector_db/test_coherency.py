@@ -42,20 +42,20 @@ async def test_small_table_is_compared_whole_and_what_differs_is_an_alert_until_
         assert [first.pulse.custom[name] for name in RATES] == [1, 1, 1, 0]
         gone: dict[int | str, dict[str, Any]] = {key: both.vectors.pop(key) for key in range(1, 31)}
         await both.postgres.sql("update articles set revision = 2 where id > 195")
-        both.vectors.update({key: {"revision": 1} for key in range(1_000, 1_030)})
+        both.vectors.update({key: {"revision": 1} for key in range(10_000_000, 10_000_030)})
         found = await polls.poll()
         assert (found.phase, verdicts(found)) == (("degraded", "rows without vector"), (30, 5, 30))
         assert [found.pulse.custom[name] for name in RATES] == [0.825, 0.825, 0.825, 0.15]
         assert {"KG-392", "KG-393"} <= set(found.checks)
         both.vectors.update(gone)
         both.vectors.update({key: {"revision": 2} for key in range(196, 201)})
-        for key in range(1_000, 1_030):
+        for key in range(10_000_000, 10_000_030):
             del both.vectors[key]
         healed = await polls.repeat(3)
     assert (healed.phase, healed.health.level, verdicts(healed)) == (("healthy", ""), "healthy", (0, 0, 0))
     assert first.entity_bytes == found.entity_bytes == healed.entity_bytes
     assert b"secret" not in polls.published_bytes
-    assert b"1029" not in polls.published_bytes
+    assert b"10000029" not in polls.published_bytes
 
 
 async def test_every_sort_of_key_is_found_in_both_directions(both: Stores) -> None:
