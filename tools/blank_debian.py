@@ -36,8 +36,8 @@ async def main(root: Path) -> None:
     make(root)
     for flags in ([], ["DEMO=1"]):
         for columns, lines in ((100, 30), (50, 12)):
-            print(f"make up {' '.join(flags):<7} {columns:>3}×{lines}: {await driven(root, flags, columns, lines)}")  # noqa: T201
-    print(f"through a pipe: {piped(root)}")  # noqa: T201
+            print(f"make up {' '.join(flags):<7} {columns:>3}×{lines}: {await driven(root, flags, columns, lines)}")  # noqa: T201 - its output
+    print(f"through a pipe: {piped(root)}")  # noqa: T201 - its output
 
 
 def make(root: Path) -> None:
@@ -47,7 +47,7 @@ def make(root: Path) -> None:
         command = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", RELEASE, str(root), mirror]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 - what is above
     if not (root / CLONE).exists():
-        subprocess.run(["git", "clone", "-q", "--no-hardlinks", ".", str(root / CLONE)], check=True)  # noqa: S603, S607
+        subprocess.run(["git", "clone", "-q", "--no-hardlinks", ".", str(root / CLONE)], check=True)  # noqa: S603, S607 - git as found
 
 
 def inside(root: Path, command: str) -> list[str]:

@@ -178,7 +178,7 @@ def run(command: list[str], folder: Path, environ: Mapping[str, str], within_s: 
 
 def say(text: str) -> None:
     """To the person who started it."""
-    print(text, flush=True)  # noqa: T201
+    print(text, flush=True)  # noqa: T201 - its output
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ LEVELS: Final = {"running": "healthy", "failed": "critical"}
 
 def unpacked(commit: str, folder: Path) -> str:
     """The sources of a commit, as a search path for modules."""
-    archive = subprocess.run(["git", "archive", commit], cwd=ROOT, check=True, capture_output=True).stdout  # noqa: S603, S607
+    archive = subprocess.run(["git", "archive", commit], cwd=ROOT, check=True, capture_output=True).stdout  # noqa: S603, S607 - git as found
     with tarfile.open(fileobj=BytesIO(archive)) as tar:
         tar.extractall(folder, filter="data")
     return ":".join(map(str, [folder / "shared/src", *sorted(folder.glob("services/*/src"))]))
@@ -128,7 +128,7 @@ async def main(commit: str) -> None:
 
 def say(text: str) -> None:
     """To the person who started it."""
-    print(text, flush=True)  # noqa: T201
+    print(text, flush=True)  # noqa: T201 - its output
 
 
 if __name__ == "__main__":
