@@ -1,9 +1,9 @@
 """Arguments → benchmarks, one after the other → a line for each figure, tables in the end.
 
-Figures are ratios within one run: ours to a bare nats-py client that does the same I/O, in alternating rounds. They
-mean the same on any machine; the numbers beside them do not. What is measured at several sizes is shown as curves,
-and each missed target again in the end. A benchmark that takes too long is ended; what it has found so far counts.
-Lines and tables go to stdout, progress to stderr.
+Figures are ratios within one run: ours to a bare nats-py client that does the same I/O, in alternating rounds. They say
+more than the numbers beside them, but depend on how fast the machine's memory is: `memory` measures that. What is
+measured at several sizes is shown as curves, and each missed target again in the end. A benchmark that takes too long
+is ended; what it has found so far counts. Lines and tables go to stdout, progress to stderr.
 """
 
 import argparse
@@ -33,6 +33,7 @@ from bench import (
     kubernetes,
     latency,
     machine,
+    memory,
     publish,
     relay,
     scorer,
@@ -51,6 +52,7 @@ from kgents_shared.runtime.logging import setup as setup_logging
 from kgents_shared.runtime.sections import LogConfig
 
 BENCHES: Final[dict[str, Callable[[Run], Awaitable[None]]]] = {
+    "memory": memory.bench,
     "publish": publish.bench,
     "relay": relay.bench,
     "latency": latency.bench,

@@ -9,7 +9,7 @@ import pytest
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.consume import Position
 from kgents_shared.bus.publish import Publisher
-from kgents_shared.bus.pull import Pull
+from kgents_shared.bus.pull import HANDED_MAX, Pull
 from kgents_shared.bus.state_table import StateTable
 from kgents_shared.bus.state_view import StateView
 from kgents_shared.contract.codec import ENTITY, encode
@@ -66,6 +66,7 @@ async def test_exactly_one_batch_is_the_mark(bus: Bus, writer: StateTable[Entity
         await follower.until(lambda: len(follower.received) == 1201)
 
     assert sum(batch.caught_up for batch in follower.batches) == 1
+    assert max(len(batch.changes) for batch in follower.batches) <= HANDED_MAX  # each is decoded at a stroke
 
 
 async def test_resuming_gives_what_was_missed_and_nothing_twice(bus: Bus, writer: StateTable[Entity]) -> None:

@@ -33,6 +33,9 @@ BATCH: Final = 500
 """Messages a request asks for; the next request goes out when half of them are here."""
 MAX_BYTES: Final = 16 * 1024**2
 """Bytes a request may deliver: bounds memory when messages are large. Above any server's max_payload."""
+HANDED_MAX: Final = 32
+"""Messages handed out at once: few enough to be decoded without a long stall, and to be in the processor's cache still
+when what takes them on has its turn."""
 EXPIRES_S: Final = 30.0
 HEARTBEAT_S: Final = 2.0
 """How often the server confirms that it still knows our request. Silence of twice that means it does not."""
@@ -114,7 +117,7 @@ class Pull:
                 else:
                     await self._wait(keeps_time=keeps_time)
                 continue
-            arrived, self._arrived = self._arrived, []
+            arrived, self._arrived = self._arrived[:HANDED_MAX], self._arrived[HANDED_MAX:]
             self._asked -= len(arrived)
             if self._asked < BATCH // 2:
                 await self._ask()

@@ -116,6 +116,7 @@ class Input(Generic[Item]):
                 for delivery, reason in batch.malformed:
                     await self._context.dead_letters.publish(delivery, reason)
                 self._note(batch)
+                await asyncio.sleep(0)  # at once: what these messages changed is published while it is in the cache
 
     async def losses(self) -> AsyncGenerator[Item, None]:
         """What the stream lost without a message that says so, as removals, for the owner to handle. Never ends.
