@@ -8,21 +8,23 @@ YOUNG: Final = 10_000
 """New objects that are visited together: 1 to 2 ms. With fewer, messages that live for a moment are visited, too."""
 ROUNDS: Final = 1
 """After so many passes the next one visits what they have left, too: 20,000 objects."""
-SMALL: Final = 50_000
+SMALL: Final = 20_000
 """Objects that may be visited all together. A process that holds more only has its new ones visited."""
 
 
 def calm_collector() -> None:
-    """Keep passes of the garbage collector short and rare.
+    """Keep passes of the garbage collector short and rare; call it when all modules are imported.
 
     A service holds a hundred thousand messages that live long and form no cycles, and so does a command that reads as
     many. With Python's own thresholds its passes over them cost more than all other work, and one over all of them
-    keeps the event loop for half a second. So, once there is much, what has been visited twice is frozen: it is freed
-    when nothing refers to it any more, and only a cycle among such objects stays. Python 3.14 collects in increments
-    by itself.
+    keeps the event loop for half a second. So what was imported is frozen, never to be visited; and, once there is much
+    more, what has been visited twice: it is freed when nothing refers to it any more, and only a cycle among such
+    objects stays. Python 3.14 collects in increments by itself.
     """
     gc.set_threshold(YOUNG, ROUNDS - 1, 0)
     if sys.version_info < (3, 14) and not any(isinstance(each, _Freeze) for each in gc.callbacks):
+        gc.freeze()
+        gc.collect()  # of nothing: how much there was before decides when the next pass visits everything
         gc.callbacks.append(_Freeze())
 
 
@@ -36,9 +38,6 @@ class _Freeze:
         if phase != "stop" or info["generation"] == 0:
             return
         if not self._is_large and info["generation"] == 2:
-            gc.freeze()  # the only way to count them that does not visit each
-            self._is_large = gc.get_freeze_count() > SMALL
-            if not self._is_large:
-                gc.unfreeze()
-        elif self._is_large:
+            self._is_large = len(gc.get_objects(generation=2)) > SMALL
+        if self._is_large:
             gc.freeze()
