@@ -1,10 +1,10 @@
 """Which entity owns which, as far as verdicts depend on it: topology → Kin of each entity → `reducer.py`. Pure.
 
-Containers depend on their pod, pods on their workload or Job, CronJobs on their Jobs, workloads on their pods. A change
-that matters to others gives their refs, so that only those are judged again.
+Containers depend on their pod, pods on their workload or Job, CronJobs on their Jobs, workloads and Services on their
+pods. A change that matters to others gives their refs, so that only those are judged again.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from kgents_health_scorer.checks.check import Kin
@@ -22,6 +22,7 @@ _OWNERS: Final[dict[str, frozenset[str]]] = {
 """Kind → the kinds of owners that count."""
 _ALONE: Final = Kin()
 _NO_REFS: Final[dict[Ref, None]] = {}
+_NONE: Final[frozenset[Ref]] = frozenset()
 
 Find = Callable[[Ref], TopologyEntity | None]
 
@@ -32,7 +33,8 @@ class Family:
     def __init__(self) -> None:
         self._owner: dict[Ref, Ref] = {}
         self._owned: dict[Ref, dict[Ref, None]] = {}  # in the order in which they came
-        self._bad: dict[Ref, set[Ref]] = {}  # workload → its pods in which a check has found something
+        self._bad: dict[Ref, set[Ref]] = {}  # workload or Service → its pods in which a check has found something
+        self._served: dict[Ref, frozenset[Ref]] = {}  # such a pod → these
 
     def owner(self, ref: Ref) -> Ref | None:
         """The owner of an entity."""
@@ -53,27 +55,32 @@ class Family:
         owner = self._owner.pop(ref, None)
         if owner is None:
             return
-        for index in (self._owned, self._bad):
-            members = index.get(owner)
-            if members is not None:
-                members.pop(ref, None) if isinstance(members, dict) else members.discard(ref)
-                if not members:
-                    del index[owner]
+        members = self._owned[owner]
+        del members[ref]
+        if not members:
+            del self._owned[owner]
 
-    def note(self, ref: Ref, *, is_bad: bool) -> Ref | None:
-        """Take note whether something was found in a pod; returns its workload if that is news to it."""
-        owner = self._owner.get(ref)
-        if owner is None or ref.kind != kinds.POD:
-            return None
-        bad = self._bad.get(owner)
-        before = bool(bad)
-        if is_bad:
-            self._bad.setdefault(owner, set()).add(ref)
-        elif bad is not None:
-            bad.discard(ref)
-            if not bad:
-                del self._bad[owner]
-        return owner if before != (owner in self._bad) else None
+    def note(self, ref: Ref, served: Iterable[Ref]) -> list[Ref]:
+        """Take note of what a pod serves in which something was found; of one that is well: nothing.
+
+        Returns those to which that is news: they had no such pod, or have none any more.
+        """
+        before, after = self._served.get(ref, _NONE), frozenset(served) if ref.kind == kinds.POD else _NONE
+        if before == after:
+            return []
+        self._served[ref] = after
+        if not after:
+            del self._served[ref]
+        for each in after - before:
+            self._bad.setdefault(each, set()).add(ref)
+        for each in before - after:
+            self._bad[each].discard(ref)
+        changed = sorted(before ^ after)
+        news = [each for each in changed if not self._bad[each] - {ref}]
+        for each in news:
+            if not self._bad[each]:
+                del self._bad[each]
+        return news
 
     def owned(self, ref: Ref) -> Iterator[Ref]:
         """What an entity owns."""

@@ -130,7 +130,7 @@ class Scorer:
         if (eviction := eviction_of(entity, entity.at or now, self._entity)) is not None:
             self._touch(self._behind(entity, eviction), now)
         if scored.level not in ("", "healthy"):  # a restored one has not been judged yet
-            self._note_pod(ref, now, is_bad=True)
+            self._note_pod(scored, now, is_bad=True)
 
     def lose(self, ref: Ref) -> None:
         """The topology no longer holds an entity, and does not say that it is gone. See LOST_STAYS."""
@@ -196,7 +196,7 @@ class Scorer:
             scored.now = max(scored.now, now)
             self._gone[ref] = scored
             self._touch([*self._family.touched(ref, scored.entity, None)], now)
-            self._note_pod(ref, now, is_bad=False)
+            self._note_pod(scored, now, is_bad=False)
             self._family.remove(ref)
 
     def _touch(self, refs: Iterable[Ref], now: datetime) -> None:
@@ -205,9 +205,9 @@ class Scorer:
             if (scored := self._entities.get(ref)) is not None and scored.entity is not None:
                 self._dirty[ref] = max(self._dirty.get(ref, LONG_AGO), now)
 
-    def _note_pod(self, ref: Ref, now: datetime, *, is_bad: bool) -> None:
-        if (workload := self._family.note(ref, is_bad=is_bad)) is not None:
-            self._touch((workload,), now)
+    def _note_pod(self, scored: ScoredEntity, now: datetime, *, is_bad: bool) -> None:
+        served = served_by(scored.entity) if is_bad and scored.entity is not None else ()
+        self._touch(self._family.note(scored.ref, served), now)
 
     def _behind(self, pod: TopologyEntity, eviction: Eviction) -> Iterator[Ref]:
         """What loses a pod that is evicted, which it takes note of."""
@@ -325,7 +325,7 @@ class Scorer:
         kin = self._family.kin(entity, self._entity, self._measured)
         checks = self._checks_of(scored.ref.kind, self._system_of(entity))
         verdict = scored.judge(entity, checks, kin, self._calm)
-        self._note_pod(scored.ref, scored.now, is_bad=bool(verdict.reasons))
+        self._note_pod(scored, scored.now, is_bad=bool(verdict.reasons))
         self._note_unwell(scored, entity, verdict)
         self._count_known(scored, (verdict.level, verdict.score))
         return [_health(scored, entity, verdict), *_alerts(scored, verdict)]

@@ -70,7 +70,7 @@ class Kin(msgspec.Struct, frozen=True, gc=False):
     measured: frozenset[str] = frozenset()
     """Checks that are judged by figures of containers of this pod."""
     has_bad_pods: bool = False
-    """Whether a check has found something in a pod of this workload."""
+    """Whether a check has found something in a pod of this workload, or behind this Service."""
 
 
 class State(msgspec.Struct, frozen=True, gc=False):
