@@ -71,14 +71,16 @@ def entries(records: Iterable[Stored]) -> list[Entry]:
     return [Entry(at, writes.of(id_)) for id_, at in begun.items()]
 
 
-async def stored(bus: Bus, since: datetime = BEGINNING, cluster: str | None = None) -> list[Stored]:
-    """Every record that the stream holds since a time.
+async def stored(
+    bus: Bus, since: datetime = BEGINNING, cluster: str | None = None, *, actions: Sequence[str] = ()
+) -> list[Stored]:
+    """Every record that the stream holds since a time; of some actions only, if they are named.
 
     Raises:
         BusError: the server refused, or did not answer.
     """
     found: list[Stored] = []
-    async for batch in _batches(bus, since, cluster):
+    async for batch in _batches(bus, since, cluster, actions):
         found += map(as_stored, batch)
     return found
 
@@ -90,8 +92,12 @@ def as_stored(each: Delivery) -> Stored:
     return Stored(each.subject, at, each.payload, each.seq)
 
 
-async def _batches(bus: Bus, since: datetime, cluster: str | None) -> AsyncIterator[Sequence[Delivery]]:
-    filters = [subjects.pattern("audit", **({} if cluster is None else {"cluster": cluster}))]
+async def _batches(
+    bus: Bus, since: datetime, cluster: str | None, actions: Sequence[str]
+) -> AsyncIterator[Sequence[Delivery]]:
+    named = {} if cluster is None else {"cluster": cluster}
+    filters = [subjects.pattern("audit", **named, action=each) for each in actions]
+    filters = filters or [subjects.pattern("audit", **named)]
     start = await start_of(await bus.session(), "audit", filters, since=since)
     async with aclosing(log(bus, "audit", filters, start=start)) as batches:
         async for batch in batches:

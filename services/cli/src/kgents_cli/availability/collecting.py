@@ -8,11 +8,12 @@ from typing import Final
 import msgspec
 
 from kgents_alert_notifier.config import Config
-from kgents_cli.alerting.reading import silences
+from kgents_cli.availability.machines import Placement, own_faults
 from kgents_cli.availability.objectives import Objectives, budgets
 from kgents_cli.availability.planned import Plan
 from kgents_cli.availability.report import Report, changes, groups, noisiest
-from kgents_cli.availability.spans import Level, Span, State, Window, microseconds, overlaid, spans, times
+from kgents_cli.availability.silenced import silenced
+from kgents_cli.availability.spans import Level, Span, State, Window, microseconds, moment_of, overlaid, spans, times
 from kgents_cli.availability.unattended import Unattended, attended
 from kgents_cli.availability.unobserved import SourceHistory, Unobserved
 from kgents_cli.installed import service_names
@@ -28,11 +29,14 @@ from kgents_shared.contract.incident import Incident
 from kgents_shared.contract.pulse import TrafficPulse
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.contract.subjects import ROOT
+from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.runtime import config as configuration
 from kgents_shared.view.entity import EntityView, Rows, key_of
+from kgents_shared.view.fold import is_gone
 from kgents_shared.view.live import snapshot
 from kgents_shared.view.selection import Selection
+from kgents_shared.view.signal_at import read_at
 
 _EVER: Final = -(2**62)
 _WHOLE: Final = frozenset({kinds.CLUSTER, kinds.SOURCE})
@@ -41,6 +45,8 @@ _WORKLOADS: Final = frozenset(
     {kinds.DEPLOYMENT, kinds.STATEFULSET, kinds.DAEMONSET, kinds.CRONJOB, kinds.CONTAINER, kinds.APP}
 )
 """Kinds whose changes are counted. Containers of pods are their workload's."""
+PLACEMENTS_MAX: Final = 100
+"""Maintenances of machines of which the topology is read, the latest: a second each in a cluster of 10,000 pods."""
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -71,6 +77,7 @@ async def collected(bus: Bus, target: Target, asked: Asked) -> Report:
     unobserved, remarks = await _unobserved(bus, asked)
     unattended = await attended(bus, asked.selection, asked.window)
     plan = await _plan(bus, target, asked)
+    remarks += await _placed(bus, plan, asked)
     entities = {
         ref: _spans(health, subject, ref, views.get(ref), asked.window, unobserved, unattended, plan)
         for subject in health.by_subject
@@ -116,9 +123,10 @@ def _spans(
     unattended: Unattended,
     plan: Plan,
 ) -> list[Span]:
+    known = decoded(health.by_subject[subject], HEALTH)
     levels = [
         Level(at, each.level if each is not None else None, _since(each.since) if each is not None else None)
-        for at, each in decoded(health.by_subject[subject], HEALTH)
+        for at, each in known
     ]
     found = spans(levels, window, known_from=health.reach(subject))
     # As readers have it (`view.attested`): what was critical stays so until it is observed again.
@@ -126,7 +134,7 @@ def _spans(
     # While nothing was judged the last verdict stands, whatever it was.
     judged: tuple[State, ...] = ("healthy", "warning", "critical")
     found = overlaid(found, unattended.of(ref.cluster), "unknown", over=judged)
-    planned = plan.of(ref, view.labels if view else {})
+    planned = plan.of(ref, view.labels if view else {}, own_faults(known))
     return overlaid(found, planned, "planned", over=("healthy", "warning", "critical", "unknown"))
 
 
@@ -168,7 +176,7 @@ async def _incidents(bus: Bus, asked: Asked) -> tuple[Versions, list[Incident]]:
 
 
 async def _plan(bus: Bus, target: Target, asked: Asked) -> Plan:
-    stored = [each for each, _ in await silences(bus, target.cluster)]
+    stored = await silenced(bus, target.cluster)
     own = Config()
     if "alert-notifier" in target.addressed():
         _, own = configuration.load(
@@ -177,6 +185,32 @@ async def _plan(bus: Bus, target: Target, asked: Asked) -> Plan:
     return Plan(
         asked.window, stated=asked.objectives.planned, silences=stored, maintenance=own.maintenance, windows=own.windows
     )
+
+
+async def _placed(bus: Bus, plan: Plan, asked: Asked) -> list[str]:
+    """What ran on machines when each maintenance of theirs began, from the topology of that time."""
+    remarks: list[str] = []
+    for window in [each for each in plan.of_machines if each.common(asked.window) is not None][-PLACEMENTS_MAX:]:
+        payloads: dict[str, bytes] = {}
+        filters = [f"{ROOT}.topology.{cluster}.>" for cluster in asked.selection.cluster_tokens]
+        time = min(moment_of(window.start), asked.until)
+        known = await read_at(bus, "topology", filters, time, payloads.__setitem__, takes=lambda _: True)
+        by_cluster: dict[str, list[TopologyEntity]] = {}
+        for subject, payload in payloads.items():
+            if payload and not is_gone(payload) and (entity := _entity(payload, subject)) is not None:
+                by_cluster.setdefault(entity.ref.cluster, []).append(entity)
+        for cluster, entities in by_cluster.items():
+            plan.place(Placement(cluster, window, entities))
+        if known.begins is not None or known.forgotten or known.remarks:
+            remarks.append(f"topology: what ran on machines at {time:%Y-%m-%d %H:%M:%SZ} is not known in full")
+    return remarks
+
+
+def _entity(payload: bytes, subject: str) -> TopologyEntity | None:
+    try:
+        return TOPOLOGY.decode(payload, subject=subject)
+    except MalformedMessageError:
+        return None
 
 
 async def _traffic(bus: Bus, asked: Asked) -> tuple[list[TrafficPulse], str]:

@@ -19,7 +19,7 @@ from kgents_shared.contract.errors import KgentsError
 from kgents_shared.runtime.ini import UnusableFileError
 from kgents_shared.view.moment import duration_s
 
-_READ = ("topology", "health", "alert", "incident", "silence", "pulse", "meta")
+_READ = ("topology", "health", "alert", "incident", "audit", "pulse", "meta")
 _BY = ("namespace", "entity", "kind", "cluster")
 
 
@@ -36,9 +36,10 @@ def command(since: str, by: str, objectives: Path | None, output: str, query: Qu
 
     Available is the share of the observed time in which an entity was healthy or warning. What was not observed, when
     health-scorer or topology-builder did not run, and what was planned (maintenance windows, silences for maintenance,
-    `planned` in the file), counts neither way. Any critical is the time in which at least one entity of the group was
-    critical; MTTR is of incidents that began in this time and have ended. What the streams have forgotten is from the
-    archive, where an archiver runs. What is not known is on stderr.
+    `planned` in the file), counts neither way. What is planned of nodes or hosts by their kind is so of what ran there
+    alone when it began, unless that failed for a reason of its own. Any critical is the time in which at least one
+    entity of the group was critical; MTTR is of incidents that began in this time and have ended. What the streams have
+    forgotten is from the archive, where an archiver runs. What is not known is on stderr.
 
     Of requests that Prometheus or OpenTelemetry counts in buckets, those beyond the last bound are taken for that
     bound: a `within_ms` of that bound or more would take slow ones for fast.
@@ -82,9 +83,7 @@ async def _collected(target: Target, query: Query, seconds: float, by: str, file
     stated = _objectives(file)
     since = query.asked_at - timedelta(seconds=seconds)
     async with connected(target.load()) as bus:
-        await require(
-            bus, [STREAMS[each] for each in ("topology", "health", "alert", "incident", "silence", "pulse", "meta")]
-        )
+        await require(bus, [STREAMS[each] for each in _READ])
         asked = collecting.Asked(query.selection, since, query.asked_at, by, stated)
         return await collecting.collected(bus, target, asked)
 
