@@ -93,7 +93,7 @@ def interaction(**fields: Any) -> bytes:
     return urlencode({"payload": json.dumps(payload)}).encode()
 
 
-def action(action_id: str, value: str) -> dict[str, Any]:
+def action(action_id: str, value: str, *, at: datetime | None = None) -> dict[str, Any]:
     text = {"type": "plain_text", "text": "View", "emoji": True}
     return {
         "action_id": action_id,
@@ -101,7 +101,7 @@ def action(action_id: str, value: str) -> dict[str, Any]:
         "text": text,
         "value": value,
         "type": "button",
-        "action_ts": "1",
+        "action_ts": f"{(at or datetime.now(UTC)).timestamp():.6f}",
     }
 
 

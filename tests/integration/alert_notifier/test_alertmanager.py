@@ -12,7 +12,7 @@ from kgents_alert_notifier.delivery.outcome import Delivered, InDoubt, NotSent
 from kgents_alert_notifier.message.alertmanager import WATCHDOG, watchdog
 from kgents_alert_notifier.message.facts import Facts
 from kgents_alert_notifier.receiver_config import AlertmanagerReceiver
-from kgents_alert_notifier.receivers.alertmanager import Alertmanager
+from kgents_alert_notifier.receivers.alertmanager import RESENT_RESOLVED_S, Alertmanager
 from kgents_shared.contract.incident import Incident
 from support.alertmanager_server import AlertmanagerServer, Recorder
 from support.http_stand_in import Fault, Got, Reply, StandIn
@@ -83,7 +83,7 @@ async def test_a_severity_that_rises_ends_the_alert_of_before(tmp_path: Path) ->
 async def test_a_restart_is_noticed_and_the_open_ones_are_sent_again(tmp_path: Path) -> None:
     known = [facts(recent(number), known_revision=1, known_state="open") for number in (1, 2)]
 
-    def held() -> Iterator[Facts]:
+    def held(_: float) -> Iterator[Facts]:
         yield from known
 
     async with Recorder() as people, AlertmanagerServer(tmp_path, people.url) as server:
@@ -131,7 +131,7 @@ async def test_the_watchdog_fires_while_alerts_can_be_delivered_and_ends_by_itse
     async with Recorder() as people, AlertmanagerServer(tmp_path, people.url) as server:
         config = AlertmanagerReceiver(urls=[server.url], resend_s=2.0, watchdog=True)
         receiver = Alertmanager(config, now)
-        async with running(receiver.resend(list, alive)):
+        async with running(receiver.resend(lambda _: [], alive)):
             await eventually(lambda: people.notified == [("firing", WATCHDOG)])
             (held,) = await server.alerts()
             assert "waited for 7 s" in held["annotations"]["description"]
@@ -159,6 +159,28 @@ async def test_every_peer_has_every_alert_and_people_hear_once(tmp_path: Path) -
         await receiver.close()
 
 
+async def test_a_peer_that_was_away_is_sent_every_end_that_it_missed() -> None:
+    asked: list[float] = []
+
+    def known(within_s: float) -> Iterator[Facts]:
+        asked.append(within_s)
+        yield facts(recent())
+
+    def ok(_: Got) -> Reply:
+        return Reply(200, b"{}")
+
+    async with StandIn(ok) as peer:
+        receiver = receiver_of(peer.url, resend_s=1.0, hold_s=100.0)
+        peer.faults = [None, None, *[Fault("reply", Reply(500))] * 6]  # of its state and of alerts
+        async with running(receiver.resend(known, no_watchdog)):
+            await eventually(lambda: not peer.faults and len(peer.got) >= 12)
+        await receiver.close()
+    longest = max(asked[1:])
+    assert asked[0] == 100.0 + RESENT_RESOLVED_S, "after a start all that may still fire there"
+    assert longest >= RESENT_RESOLVED_S + 3.0, "while it was away"
+    assert min(asked[asked.index(longest) :]) < longest, "and once it has taken that no more"
+
+
 async def test_of_alerts_with_one_that_is_not_valid_the_others_are_stored(tmp_path: Path) -> None:
     async with Recorder() as people, AlertmanagerServer(tmp_path, people.url) as server:
         receiver = receiver_of(server.url, resend_s=60.0)
@@ -166,7 +188,7 @@ async def test_of_alerts_with_one_that_is_not_valid_the_others_are_stored(tmp_pa
             recent(2, started_at=now() + timedelta(days=1)), known_revision=1, known_state="open"
         )  # after its end
         good = facts(recent(1), known_revision=1, known_state="open")
-        async with running(receiver.resend(lambda: [odd, good], no_watchdog)):
+        async with running(receiver.resend(lambda _: [odd, good], no_watchdog)):
             await eventually(lambda: people.notified == [OPENED])
         await receiver.close()
 

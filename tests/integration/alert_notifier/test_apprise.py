@@ -36,12 +36,24 @@ async def test_a_failure_is_a_doubt_with_growing_pauses_and_the_fourth_is_refuse
         assert await send("a") == Delivered()
         server.faults = [Fault("reply", Reply(404)) for _ in range(4)]
         found = [await send("b") for _ in range(4)]
-        assert [each.retry_s for each in found if isinstance(each, InDoubt)] == [60.0, 300.0, 1_500.0]
+        assert [each.own_retry_s for each in found if isinstance(each, InDoubt)] == [60.0, 300.0, 1_500.0]
         assert isinstance(found[-1], Refused)
         assert "canary" not in repr(found)
         growth = facts(incident(revision=2, affected_count=9), known_revision=1, known_state="open")
         assert await to.send(growth, "c", {}, 5.0) == Delivered(is_requested=False)
         assert len(server.got) == 5
+
+
+async def test_a_name_is_neither_markup_nor_a_mention(monkeypatch: pytest.MonkeyPatch) -> None:
+    telegram = pytest.importorskip("apprise.plugins.telegram").NotifyTelegram  # it takes HTML
+    async with StandIn(ok) as server:
+        monkeypatch.setattr(telegram, "notify_url", f"{server.url}/bot")
+        odd = facts(incident(title="app <b>@everyone is down"))
+        to = receiver(f"tgram://123456789:{'a' * 35}/12345/")
+        await to.send(odd, "a", {}, 5.0)
+        sent = server.got[-1].body.decode()
+    assert "app &lt;b&gt;@" in sent
+    assert "@everyone" not in sent
 
 
 async def test_an_unknown_kind_of_url_is_refused() -> None:

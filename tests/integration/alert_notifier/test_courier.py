@@ -110,16 +110,35 @@ async def test_the_end_of_an_opening_in_doubt_is_sent(ledger: Ledger) -> None:
         assert got(server) == [(ONE, 1, "open"), (ONE, 3, "resolved")]
 
 
-async def test_a_limit_stops_the_whole_receiver_until_the_time_it_names(ledger: Ledger) -> None:
+async def test_what_was_not_sent_is_withdrawn_and_what_was_begun_is_finished(ledger: Ledger) -> None:
     async with StandIn(ok) as server:
-        server.faults = [Fault("reply", Reply(429, headers={"Retry-After": "2"}), is_processed=False)]
+        server.faults = [Fault("reply", Reply(429, headers={"Retry-After": "1"}), is_processed=False), Fault("hang")]
+        async with at_work(webhook(server), ledger) as courier:
+            courier.want(target(incident(1)))
+            courier.want(target(incident(2)))
+            await eventually(lambda: len(server.got) == 2)  # after the pause, one of them is being sent
+            for number in (1, 2):
+                courier.withdraw(incident(number).id)
+            assert courier.waiting == 1
+            server.faults.clear()
+            await eventually(lambda: ledger.notice("tool", ONE).unconfirmed == 1)
+            courier.withdraw(ONE)
+            assert courier.waiting == 0
+            await stays(lambda: len(server.got) == 2, 1.0)
+    assert not ledger.notice("tool", incident(2).id).tries
+
+
+@pytest.mark.parametrize("code", [429, 503])
+async def test_a_limit_stops_the_whole_receiver_until_the_time_it_names(ledger: Ledger, code: int) -> None:
+    async with StandIn(ok) as server:
+        server.faults = [Fault("reply", Reply(code, headers={"Retry-After": "2"}), is_processed=False)]
         async with at_work(webhook(server), ledger) as courier:
             courier.want(target(incident(1)))
             courier.want(target(incident(2)))
             await eventually(lambda: len(server.processed) == 2)
         first, second, _ = (each.at_s for each in server.got)
         assert second - first >= 2.0
-        assert ledger.notice("tool", ONE).doubts == 0
+        assert ledger.notice("tool", ONE).doubts == (code == 503)
 
 
 async def test_a_receiver_that_hangs_delays_no_other(ledger: Ledger) -> None:

@@ -167,6 +167,28 @@ async def test_a_webhook_of_slack_posts_changes_of_state_and_not_growth() -> Non
         await receiver.close()
 
 
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b"ok", Delivered()),
+        (b"", Delivered()),
+        (b'{"success":true,"ok":true}', Delivered()),
+        (b"<html>log in to this network</html>", NotSent("a page instead of Slack's answer")),
+        (b"invalid_payload", Refused("invalid_payload")),
+        (b'{"ok": false, "error": "channel_is_archived"}', Refused("channel_is_archived")),
+        (b'{"ok": false, "error": "fatal_error"}', InDoubt("fatal_error")),
+    ],
+)
+async def test_a_code_of_success_with_an_error_in_it_is_none_of_a_webhook_either(
+    body: bytes, expected: Outcome
+) -> None:
+    async with StandIn(Slack().webhook_rules) as server:
+        receiver = SlackWebhook(SlackReceiver(webhook=Secret(f"{server.url}/services/T0/B0/canary")))
+        server.faults = [Fault("reply", Reply(200, body), False)]
+        assert await send(receiver, facts()) == expected
+        await receiver.close()
+
+
 # PagerDuty
 
 

@@ -19,6 +19,8 @@ def test_few_are_notified_separately_and_of_many_the_worst_ones() -> None:
     separately, rest = digest.split(MANY, at_most=9, worst=2)
     assert (len(separately), len(rest)) == (2, 8)
     assert separately[0].id == incident(7).id
+    over = incident(11, state="resolved", affected_count=99)
+    assert digest.worst_first([over, *MANY])[-1] == over, "no end delays what is open"
 
 
 def test_a_digest_has_the_same_id_and_revisions_for_whoever_makes_it() -> None:

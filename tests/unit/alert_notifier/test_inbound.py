@@ -83,11 +83,20 @@ def test_the_published_example_of_pagerduty_is_genuine() -> None:
 
 # What is decided
 
+AT = datetime(2021, 4, 26, 17, 36, 27, 458_000, UTC)
+
 
 def test_a_click_is_a_decision_about_the_revision_that_was_shown() -> None:
-    assert of_slack(interaction()) == [Decision("ack", "5c0ffee5a17c0de5", "ada", "slack", revision=2)]
-    silence = interaction(actions=[action("silence", "5c0ffee5a17c0de5@7")], user={"id": "U0CA5"})
-    assert of_slack(silence) == [Decision("silence", "5c0ffee5a17c0de5", "U0CA5", "slack", revision=7)]
+    clicked = interaction(actions=[action("ack", "5c0ffee5a17c0de5@2", at=AT)])
+    assert of_slack(clicked) == [Decision("ack", "5c0ffee5a17c0de5", "ada", "slack", revision=2, at=AT)]
+    silence = interaction(actions=[action("silence", "5c0ffee5a17c0de5@7", at=AT)], user={"id": "U0CA5"})
+    assert of_slack(silence) == [Decision("silence", "5c0ffee5a17c0de5", "U0CA5", "slack", revision=7, at=AT)]
+
+
+@pytest.mark.parametrize("text", ["", "x", "-1", "1e9", "1.", "9" * 11, "٣"])
+def test_a_click_without_a_time_that_can_be_read_is_of_now(text: str) -> None:
+    [found] = of_slack(interaction(actions=[{**action("ack", "5c0ffee5a17c0de5@2"), "action_ts": text}]))
+    assert found.at is None
 
 
 @pytest.mark.parametrize(
@@ -108,9 +117,6 @@ def test_a_click_is_a_decision_about_the_revision_that_was_shown() -> None:
 )
 def test_what_is_no_click_of_ours_decides_nothing(body: bytes) -> None:
     assert of_slack(body) == []
-
-
-AT = datetime(2021, 4, 26, 17, 36, 27, 458_000, UTC)
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,8 @@ def test_the_wait_does_not_depend_on_the_time_of_day() -> None:
         ({"label.team": "!core"}, False),
         ({"label.tier": "*"}, True),
         ({"label.tier": "?*"}, False),
+        ({"namespace": "sh?p"}, False),
+        ({"namespace": "sho[p]"}, False),
         ({"namespace": "shop", "severity": "warning"}, False),
     ],
 )

@@ -73,6 +73,7 @@ class Courier:
         self._failures = 0
         self._refused_with: dict[str, str] = {}  # incident → a digest of the secrets that it was refused with
         self._in_digest: set[str] = set()  # incidents that a digest is about to report
+        self._at_work = ""  # the incident that it is being informed of: what was begun is finished
         self._wake = asyncio.Event()
         self.failing_since_s: float | None = None
         """Since when no request was successful; None: the last one was."""
@@ -98,9 +99,9 @@ class Courier:
         if incident in self._in_digest:
             return
         notice = self._ledger.notice(self.name, incident)
-        if not (notice.sending or is_news(notice, target.desired) or self._unmarked(target, notice)):
-            self._targets.pop(incident, None)
-            self._refused_with.pop(incident, None)
+        is_needed = notice.sending or is_news(notice, target.desired) or self._unmarked(target, notice)
+        if not is_needed and incident != self._at_work:
+            self.withdraw(incident)
             return
         self._in_digest.update(each.id for each in target.entries if not target.desired.is_over)
         before = self._targets.get(incident)
@@ -114,6 +115,16 @@ class Courier:
                 target.since_s = min(target.since_s, before.since_s)
         self._targets[incident] = target
         self._wake.set()
+
+    def withdraw(self, incident: str) -> None:
+        """Not have it know of this one any more: it was silenced, rerouted, or is over. What was begun is finished."""
+        if (target := self._targets.get(incident)) is None or incident == self._at_work:
+            return
+        if self._ledger.notice(self.name, incident).sending:
+            return
+        del self._targets[incident]
+        self._refused_with.pop(incident, None)
+        self._in_digest.difference_update(each.id for each in target.entries)
 
     def waits_for(self, incident: str) -> bool:
         """Whether it has yet to be informed of this one."""
@@ -152,7 +163,9 @@ class Courier:
                 if incident is None:
                     await self._idle()
                     continue
+                self._at_work = incident
                 await self._deliver(incident)
+                self._at_work = ""
                 await self._clock.sleep(self._receiver.pause_s)
         finally:
             await self._receiver.close()
@@ -196,7 +209,8 @@ class Courier:
         if facts.changes_state or notice.delivered_at is None:
             return 0.0
         age_s = (self._clock.now() - notice.delivered_at).total_seconds()
-        return self._clock.monotonic_s() + max(target.regroup_s - age_s, 0.0)
+        rest_s = min(max(target.regroup_s - age_s, 0.0), target.regroup_s)  # whatever the clock has been set to since
+        return self._clock.monotonic_s() + rest_s
 
     async def _idle(self) -> None:
         now_s = self._clock.monotonic_s()
@@ -284,8 +298,9 @@ class Courier:
             case NotSent(_, asked_s):
                 retry_s = asked_s or backoff_s(self._failures, random.random())  # noqa: S311 - spreads tries
                 self._paused_s = now_s + retry_s  # of the whole receiver: it would refuse the next one, too
-            case InDoubt(_, asked_s):
-                retry_s = asked_s or backoff_s(notice.tries, random.random())  # noqa: S311 - spreads tries
+            case InDoubt(_, asked_s, own_s):
+                retry_s = asked_s or own_s or backoff_s(notice.tries, random.random())  # noqa: S311 - spreads tries
+                self._paused_s = now_s + (asked_s or 0.0)
             case Refused():
                 retry_s = REFUSED_S
                 self._refused_with[target.incident.id] = self._receiver.secrets()

@@ -6,6 +6,7 @@ all of that is over. Its entries are on its notice, so that a successor sends th
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from msgspec.structs import replace
 
@@ -18,10 +19,13 @@ OPEN, OVER = 1, 2
 
 
 def worst_first(incidents: Sequence[Incident]) -> list[Incident]:
-    """What is critical first, then what affects most, then what began first."""
-    return sorted(
-        incidents, key=lambda each: (each.severity != "critical", -each.affected_count, each.started_at, each.id)
-    )
+    """What is not over first, what is critical before others, then what affects most, then what began first."""
+    return sorted(incidents, key=_rank)
+
+
+def _rank(incident: Incident) -> tuple[bool, bool, int, datetime, str]:
+    is_over, is_mild = incident.state == "resolved", incident.severity != "critical"
+    return is_over, is_mild, -incident.affected_count, incident.started_at, incident.id
 
 
 def split(waiting: Sequence[Incident], *, at_most: int, worst: int) -> tuple[list[Incident], list[Incident]]:

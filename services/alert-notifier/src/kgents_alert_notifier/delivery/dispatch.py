@@ -35,8 +35,6 @@ from kgents_shared.runtime.service import Context
 TICK_S: Final = 0.5
 SWEEP_TICKS: Final = 10
 """Ticks between two sweeps over all that is open: how late an escalation may be."""
-RESENT_RESOLVED_S: Final = 900.0
-"""How long an Alertmanager is sent the end of an incident again."""
 KEPT_DAYS: Final = 7
 """How long notices of a problem that has ended are kept."""
 NEVER: Final = 1_000_000_000
@@ -129,6 +127,8 @@ class Dispatcher:
             target = target_of(message, receivers.get(name), self._ledger.notice(name, incident))
             if target is not None:
                 courier.want(target)
+            else:
+                courier.withdraw(incident)
         is_settled = message.state == "resolved" and not any(
             each.waits_for(incident) for each in self._couriers.values()
         )
@@ -206,8 +206,8 @@ class Dispatcher:
 
     # What else is sent
 
-    def _delivered(self, receiver: str) -> Iterator[Facts]:
-        """What a receiver was sent that is open, or was resolved in the last minutes."""
+    def _delivered(self, receiver: str, within_s: float) -> Iterator[Facts]:
+        """What a receiver was sent that is open, or was resolved within so many seconds."""
         links, now = self._context.config.links, self._now()
         for notice in list(self._ledger.notices()):
             if (
@@ -217,7 +217,7 @@ class Dispatcher:
             ):
                 continue
             ended = found.ended_at
-            if ended is None or (now - ended).total_seconds() < RESENT_RESOLVED_S:
+            if ended is None or (now - ended).total_seconds() < within_s:
                 yield Facts(
                     incident=found,
                     known_state=notice.delivered_state,

@@ -32,6 +32,9 @@ class InDoubt(msgspec.Struct, frozen=True):
 
     why: str
     retry_s: float | None = None
+    """As of NotSent."""
+    own_retry_s: float | None = None
+    """When this message should be tried again, while others may be sent; None: as the courier decides."""
 
 
 class Refused(msgspec.Struct, frozen=True):

@@ -2,7 +2,8 @@
 
 import msgspec
 
-from kgents_alert_notifier.delivery.decide import Desired
+from kgents_alert_notifier.delivery.decide import RESOLVED, Desired
+from kgents_alert_notifier.message.facts import ACKNOWLEDGED
 from kgents_alert_notifier.routing.router import Wanted
 from kgents_shared.contract.incident import Incident
 from kgents_shared.contract.notice import Notice
@@ -28,14 +29,17 @@ def target_of(incident: Incident, wanted: Wanted | None, known: Notice) -> Targe
 
     Args:
         incident: as it is published.
-        wanted: what the routes say; None: none of them names the receiver.
+        wanted: what the routes say; None: none of them names the receiver, or no longer. One that knows of the opening
+            is still to know of what calms it, or it would page on though someone takes care.
         known: what the receiver knows. What a digest reported, the digest ends, too.
     """
-    is_over = incident.state == "resolved"
+    is_over = incident.state == RESOLVED
     if known.via == "digest" and is_over:
         return None
     if wanted is not None:
         return Target(incident, Desired(incident.revision, incident.state, wanted.repeat), regroup_s=wanted.regroup_s)
-    if is_over and (known.delivered or known.unconfirmed or known.sending):
+    in_doubt = known.unconfirmed or known.sending
+    is_calmer = is_over or (incident.state == ACKNOWLEDGED and (known.delivered_state != ACKNOWLEDGED or in_doubt))
+    if is_calmer and (known.delivered or in_doubt):
         return Target(incident, Desired(incident.revision, incident.state))
     return None

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from fnmatch import fnmatchcase
 from typing import Final
 
-from kgents_alert_notifier.routing.route import listed, matches
+from kgents_alert_notifier.routing.route import fits, listed, matches
 from kgents_alert_notifier.routing.window import MaintenanceConfig, WindowConfig, is_within
 from kgents_shared.contract import subjects
 from kgents_shared.contract.silence import FIELDS, Matcher, Silence
@@ -115,4 +114,4 @@ def is_silenced(silence: Silence, facts: Facts) -> bool:
 
 def _holds(matcher: Matcher, facts: Facts) -> bool:
     is_known = matcher.field in FIELDS or matcher.field.startswith(_LABEL)
-    return is_known and fnmatchcase(facts.get(matcher.field, ""), matcher.value) != matcher.is_negated
+    return is_known and fits(facts.get(matcher.field, ""), matcher.value) != matcher.is_negated

@@ -1,7 +1,7 @@
 """The body of a request of Slack or PagerDuty → what someone has decided there. Pure."""
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import parse_qs
 
@@ -15,6 +15,7 @@ BY_MAX: Final = 100
 """Characters of a name."""
 _KEY: Final = re.compile(rf"([0-9a-f]{{16}})({RISEN})?\Z")
 _VALUE: Final = re.compile(r"([0-9a-f]{16})@(\d{1,9})\Z")
+_SECONDS: Final = re.compile(r"\d{1,10}(\.\d{1,9})?\Z", re.ASCII)
 _DOES: Final = {"incident.acknowledged": ACK, "incident.unacknowledged": "unack", "incident.resolved": ACK}
 
 
@@ -46,6 +47,8 @@ class _Named(msgspec.Struct):
 class _Action(msgspec.Struct):
     action_id: str = ""
     value: str = ""
+    action_ts: str = ""
+    """When it was clicked, in Unix seconds."""
 
 
 class _Interaction(msgspec.Struct):
@@ -79,11 +82,11 @@ def of_slack(body: bytes) -> list[Decision]:
     if found.type != "block_actions":
         return []
     by = _named(found.user.username or found.user.name or found.user.id)
-    clicked = ((each.action_id, _VALUE.match(each.value)) for each in found.actions)
+    clicked = ((each, _VALUE.match(each.value)) for each in found.actions)
     return [
-        Decision(does, value[1], by, "slack", revision=int(value[2]))
-        for does, value in clicked
-        if does in (ACK, SILENCE) and value is not None
+        Decision(each.action_id, value[1], by, "slack", revision=int(value[2]), at=_clicked(each.action_ts))
+        for each, value in clicked
+        if each.action_id in (ACK, SILENCE) and value is not None
     ]
 
 
@@ -108,6 +111,11 @@ def of_pagerduty(body: bytes) -> list[Decision]:
 
 def _named(text: Any) -> str:
     return cut(clean(text), BY_MAX) or "unknown"
+
+
+def _clicked(text: str) -> datetime | None:
+    """The time of a click; None if there is none that can be read."""
+    return datetime.fromtimestamp(float(text), UTC) if _SECONDS.match(text) else None
 
 
 def _known(at: datetime | None) -> datetime | None:

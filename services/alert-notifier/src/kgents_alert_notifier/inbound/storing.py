@@ -69,6 +69,8 @@ class Storing:
             return "no open incident"
         if decision.does == SILENCE:
             silence, before, seq = await self._silence(session, decision, incident, now)
+            if before is not None and decision.at is not None and before.starts_at >= decision.at:
+                return "decided since"  # the same click once more, also if someone has ended that silence
             await decide(bus, silence, replaces_seq=seq, before=before, origin=origin, now=now)
             return ""
         word, seq = await last_word(session, ACKNOWLEDGEMENTS, _subject("ack", incident))

@@ -1,10 +1,12 @@
 """Prometheus Alertmanager, API v2: one alert for each incident, kept up by sending it again.
 
 Alerts are not passed on among its peers, so each gets all of them. A restart forgets them, so all that is open, and
-what was resolved in the last minutes, is sent again every `resend_s`, and at once to a peer that has restarted.
+what was resolved in the last minutes, is sent again every `resend_s`, and at once to a peer that has restarted. A peer
+that was away gets every end that it has missed: without it an alert would fire there until `hold_s` is over.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -24,6 +26,10 @@ STATUS_INTERVAL_S: Final = 5.0
 RESEND_DEADLINE_S: Final = 10.0
 INVALID: Final = "HTTP 400"
 """Some alerts of the request are not valid; the others are stored."""
+RESENT_RESOLVED_S: Final = 900.0
+"""How long the end of an incident is sent again at least."""
+
+Known = Callable[[float], Iterable[Facts]]
 
 
 class Alertmanager:
@@ -37,6 +43,7 @@ class Alertmanager:
         self._http = Http()
         self._in_order = asyncio.Lock()  # an older state that arrives later would open an alert again
         self._started: dict[str, str] = {}  # peer → when it says that it started
+        self._taken_s: dict[str, float] = {}  # peer → when it last took all that is sent again
 
     async def send(self, facts: Facts, key: str, handle: Mapping[str, str], deadline_s: float) -> Outcome:
         """Delivered once any peer has it: the others get it with what is sent again."""
@@ -51,13 +58,12 @@ class Alertmanager:
     async def find(self, facts: Facts, handle: Mapping[str, str], deadline_s: float) -> Search:
         return NotSearchable()
 
-    async def resend(
-        self, known: Callable[[], Iterable[Facts]], watchdog: Callable[[float], dict[str, Any] | None]
-    ) -> None:
+    async def resend(self, known: Known, watchdog: Callable[[float], dict[str, Any] | None]) -> None:
         """Keep every peer informed of what it was sent before. Never returns.
 
         Args:
-            known: what was delivered and is open, or was resolved in the last minutes; asked right before it is sent.
+            known: what was delivered and is open, or was resolved within so many seconds; asked right before it is
+                sent.
             watchdog: for a number of seconds, the alert that fires as long as alerts can be delivered; None: they
                 cannot.
         """
@@ -67,14 +73,24 @@ class Alertmanager:
             due_s -= STATUS_INTERVAL_S
             if peers := self._config.urls if due_s <= 0 else restarted:
                 async with self._in_order:
-                    alerts = self._alerts(known())
-                    if self._config.watchdog and (alive := watchdog(3 * self._config.resend_s)) is not None:
-                        alerts.append(alive)
-                    for begin in range(0, len(alerts), BATCH):
-                        await self._to_all(alerts[begin : begin + BATCH], RESEND_DEADLINE_S, peers)
+                    await self._send_again(peers, known, watchdog)
             if due_s <= 0:
                 due_s = self._config.resend_s
             await asyncio.sleep(min(STATUS_INTERVAL_S, self._config.resend_s))
+
+    async def _send_again(
+        self, peers: Sequence[str], known: Known, watchdog: Callable[[float], dict[str, Any] | None]
+    ) -> None:
+        now_s = time.monotonic()
+        missed_s = max(now_s - self._taken_s.get(url, -self._config.hold_s) for url in peers)
+        alerts = self._alerts(known(min(missed_s, self._config.hold_s) + RESENT_RESOLVED_S))
+        if self._config.watchdog and (alive := watchdog(3 * self._config.resend_s)) is not None:
+            alerts.append(alive)
+        failed: set[str] = set()
+        for begin in range(0, len(alerts), BATCH):
+            answers = await self._to_all(alerts[begin : begin + BATCH], RESEND_DEADLINE_S, peers)
+            failed |= {url for url, answer in zip(peers, answers, strict=True) if not isinstance(answer, Answer)}
+        self._taken_s.update({url: now_s for url in peers if url not in failed})
 
     def secrets(self) -> str:
         return ""

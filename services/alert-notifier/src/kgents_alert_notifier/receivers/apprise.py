@@ -5,6 +5,7 @@ doubles the memory of a process.
 """
 
 import asyncio
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -24,6 +25,8 @@ TYPES: Final = {
     "resolved": apprise.NotifyType.SUCCESS,
 }
 REMEMBERED: Final = 1_000
+_MENTIONS: Final = re.compile(r"@(?=everyone|here|channel|all|[&!\d])", re.IGNORECASE)
+"""Signs by which a name would notify people of a service; what stands in their place shows the same."""
 
 
 class Apprise:
@@ -42,15 +45,20 @@ class Apprise:
             url = self._config.url.reveal().strip() if self._config.url is not None else ""
         except OSError:
             return NotSent("the url's file cannot be read")
-        service = apprise.Apprise.instantiate(url, asset=apprise.AppriseAsset(secure_logging=True))
+        asset = apprise.AppriseAsset(secure_logging=True)
+        service = apprise.Apprise.instantiate(url, asset=asset)
         if service is None:
             return Refused("Apprise does not know this kind of url")
         service.overflow_mode = apprise.OverflowMode.TRUNCATE
-        headline, _, rest = text(facts).partition("\n")
+        services = apprise.Apprise(service, asset=asset)  # alone it would not escape text for those that take markup
+        headline, _, rest = _MENTIONS.sub("@\u200b", text(facts)).partition("\n")
         kind = TYPES.get(facts.status, apprise.NotifyType.INFO)
         try:
             async with asyncio.timeout(deadline_s):
-                is_sent = bool(await service.async_notify(title=headline, body=rest, notify_type=kind))
+                sending = services.async_notify(
+                    title=headline, body=rest, notify_type=kind, body_format=apprise.NotifyFormat.TEXT
+                )
+                is_sent = bool(await sending)
         except TimeoutError:
             is_sent = False
         except TypeError:
@@ -76,4 +84,4 @@ class Apprise:
         self._failures[key] = failures + 1
         while len(self._failures) > REMEMBERED:
             del self._failures[next(iter(self._failures))]
-        return InDoubt("Apprise could not send it", PAUSES_S[failures])
+        return InDoubt("Apprise could not send it", own_retry_s=PAUSES_S[failures])

@@ -30,6 +30,7 @@ from kgents_alert_notifier.receivers.http import Answer, Failure, Http, fingerpr
 
 JSON: Final = "application/json; charset=utf-8"
 FORM: Final = "application/x-www-form-urlencoded"
+OK: Final = "ok"
 SEARCHED_BEFORE_S: Final = 5.0
 """How long before the incident opened the search begins: clocks differ."""
 _WORD: Final = re.compile(r"[a-z_]{1,40}\Z")
@@ -143,7 +144,7 @@ class SlackWebhook:
         answer = await self._http.request(
             "POST", url, body=body, headers={"Content-Type": "application/json"}, deadline_s=deadline_s
         )
-        return Delivered() if isinstance(answer, Answer) else answer
+        return _taken(answer) if isinstance(answer, Answer) else answer
 
     async def find(self, facts: Facts, handle: Mapping[str, str], deadline_s: float) -> Search:
         return NotSearchable()
@@ -153,6 +154,20 @@ class SlackWebhook:
 
     async def close(self) -> None:
         await self._http.close()
+
+
+def _taken(answer: Answer) -> Delivered | Failure:
+    """What an incoming webhook's 200 means: Slack says `ok`, other services in its form what they like.
+
+    A page comes from something in between, such as the login of a network, and a word or `"ok": false` is an error.
+    """
+    text = answer.body.strip()
+    if text.startswith(b"<"):
+        return NotSent("a page instead of Slack's answer")
+    if text.startswith(b"{"):
+        return Delivered() if isinstance(failed := _read(answer), Reply) else failed
+    word = text.decode(errors="replace")
+    return Refused(word) if word != OK and _WORD.match(word) else Delivered()
 
 
 def _read(answer: Answer) -> Reply | Failure:

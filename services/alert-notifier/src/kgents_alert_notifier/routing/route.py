@@ -85,9 +85,12 @@ def _admits(values: Sequence[str], found: str) -> bool:
     """Any of the plain values, if there are any, and none of the negated ones."""
     plain = [each for each in values if not each.startswith("!")]
     negated = [each[1:] for each in values if each.startswith("!")]
-    return (not plain or any(fnmatchcase(found, each) for each in plain)) and not any(
-        fnmatchcase(found, each) for each in negated
-    )
+    return (not plain or any(fits(found, each) for each in plain)) and not any(fits(found, each) for each in negated)
+
+
+def fits(value: str, pattern: str) -> bool:
+    """Whether a value is as a pattern says, in which `*` stands for any characters and nothing else for others."""
+    return fnmatchcase(value, pattern.replace("[", "[[]").replace("?", "[?]"))
 
 
 def takes_critical(route: RouteConfig) -> bool:
