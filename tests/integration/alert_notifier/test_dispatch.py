@@ -7,22 +7,30 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
+from kgents_alert_notifier import app
 from kgents_alert_notifier.app import SERVICE
 from kgents_alert_notifier.config import Config, FloodConfig
+from kgents_alert_notifier.grouping import absence
 from kgents_alert_notifier.grouping.grouping_config import GroupingConfig
 from kgents_alert_notifier.receiver_config import DeadmanReceiver, ReceiverConfig, WebhookReceiver
-from kgents_alert_notifier.routing.route import RouteConfig
+from kgents_alert_notifier.routing.route import EscalationConfig, RouteConfig
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import Secret
+from kgents_shared.contract import subjects
 from kgents_shared.contract.alert import Alert
+from kgents_shared.contract.attestation import SCORER
 from kgents_shared.contract.codec import encode
+from kgents_shared.contract.decision import Author, acknowledged
+from kgents_shared.contract.incident import Incident
+from kgents_shared.contract.meta import ATTENDANCE, Attendance, Heartbeat
 from kgents_shared.runtime.service import Context
 from support.build import NOW
 from support.http_stand_in import Fault, Got, Reply, StandIn
 from support.in_process import published, run_in_process
 from support.nats_server import NatsServer
-from support.state import make_alert, subject_of
+from support.state import make_alert, make_topology, publish, subject_of
 from support.waiting import eventually, stays
 
 
@@ -113,6 +121,52 @@ async def test_who_knows_of_the_opening_gets_the_end_though_routes_no_longer_nam
             await fire(bus, "a", state="resolved")
             await eventually(lambda: settled(context, 2, "resolved"))
         assert [each.partition(" ")[0] for each in titles(first)] == ["critical", "resolved"]
+
+
+async def acknowledge(bus: Bus, incident: Incident) -> None:
+    word = acknowledged(incident, Author("ada", "cli"), NOW)
+    await (await bus.session()).request(word.subject, encode(word))
+
+
+async def test_whom_an_escalation_named_hears_that_someone_takes_care_and_no_one_else_does(
+    bus: Bus, tmp_path: Path
+) -> None:
+    async with StandIn(ok) as first, StandIn(ok) as second:
+        to = {"first": url_of(first), "second": url_of(second)}
+        escalated = [EscalationConfig(after_s=0.001, to=["second"])]
+        settings = structs.replace(config(to=to), routes=[RouteConfig(to=["first"], wait_s=0.0, escalate=escalated)])
+        second.faults = [Fault("reply", Reply(429, headers={"Retry-After": "2"}), is_processed=False)]
+        async with at_work(bus, tmp_path, settings) as context:
+            await fire(bus, "a")
+            await eventually(lambda: second.got and len(first.processed) == 1)
+            await acknowledge(bus, published(context, "incident")[0])  # before the second could be sent the opening
+            await eventually(lambda: len(first.processed) == 2)
+            await stays(lambda: len(second.got) == 1, 2.5)
+            await fire(bus, "b")
+            await eventually(lambda: len(second.processed) == 1)
+            [taken] = [each for each in published(context, "incident") if each.state == "open"]
+            await acknowledge(bus, taken)
+            await eventually(lambda: len(second.processed) == 2)
+    assert [each.partition(" ")[0] for each in titles(second)] == ["critical", "acknowledged"]
+
+
+async def test_that_nothing_is_judged_is_an_incident(bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """health-scorer stops: no alert could begin, and people would hear of nothing."""
+    monkeypatch.setattr(absence, "ABSENT_S", 2.0)
+    monkeypatch.setattr(app, "WRITERS_S", 0.3)
+    subject = subjects.build("meta", cluster="test", service=ATTENDANCE, instance=SCORER)
+    attendance = encode(Heartbeat("t", ATTENDANCE, SCORER, "0", NOW, "stopped", attendance=Attendance(NOW)))
+    session = await bus.session()
+    async with StandIn(ok) as server:
+        await publish(bus, make_topology())
+        await session.request(subject, attendance)
+        async with at_work(bus, tmp_path, config(to={"tool": url_of(server)})):
+            await eventually(lambda: len(server.processed) == 1)
+            await session.request(subject, attendance)
+            await eventually(lambda: len(server.processed) == 2)
+    opened, over = titles(server)
+    assert opened.startswith("critical health-scorer has not kept test up to date since ")
+    assert over == opened.replace("critical", "resolved")
 
 
 async def test_a_receiver_that_refuses_is_reported_to_the_others_and_so_is_its_end(bus: Bus, tmp_path: Path) -> None:

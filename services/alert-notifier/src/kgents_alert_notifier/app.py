@@ -9,21 +9,27 @@ import structlog
 
 from kgents_alert_notifier.config import Config
 from kgents_alert_notifier.delivery.dispatch import Dispatcher
+from kgents_alert_notifier.grouping import absence
 from kgents_alert_notifier.grouping.reducer import Incidents
 from kgents_alert_notifier.grouping.silencing import Silencing
 from kgents_alert_notifier.inbound.door import listen
 from kgents_alert_notifier.routing.router import Router
+from kgents_shared.bus.jetstream import last_message, stored_at, stream_info
 from kgents_shared.bus.state_table import StateTable
 from kgents_shared.bus.state_view import Change
 from kgents_shared.bus.time_slice import TimeSlice
 from kgents_shared.contract import subjects
 from kgents_shared.contract.acknowledgement import Acknowledgement
 from kgents_shared.contract.alert import Alert
+from kgents_shared.contract.attestation import WRITERS
 from kgents_shared.contract.audit import DECIDED
 from kgents_shared.contract.codec import ACK, ALERT, INCIDENT, NOTICE, SILENCE, TOPOLOGY
+from kgents_shared.contract.errors import BusError
 from kgents_shared.contract.incident import Incident
+from kgents_shared.contract.meta import ATTENDANCE
 from kgents_shared.contract.notice import Notice
 from kgents_shared.contract.silence import Silence
+from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.runtime.follower import Follower, Input
 from kgents_shared.runtime.service import Access, Context, Service
@@ -32,6 +38,8 @@ _log = structlog.get_logger(__name__)
 
 TICK_S: Final = 1.0
 """How often it is checked what time alone changes: waits, calm, silences that end."""
+WRITERS_S: Final = 10.0
+"""How often it is checked whether those who make topology and alerts are at work."""
 
 
 async def run(context: Context[Config]) -> None:
@@ -56,6 +64,7 @@ async def run(context: Context[Config]) -> None:
         notifier.incidents.begin(_time(notifier.follower.server_ns()))
         tasks.create_task(notifier.publish())
         tasks.create_task(notifier.watch_time())
+        tasks.create_task(notifier.watch_writers())
         tasks.create_task(notifier.dispatcher.run())
 
 
@@ -119,6 +128,31 @@ class _Notifier:
         async for now_ns in self.follower.ticks(TICK_S):
             self.incidents.tick(_time(now_ns))
 
+    async def watch_writers(self) -> None:
+        """Notice when what alerts are made of is not kept up to date: no one else would say so."""
+        known = [row.message for row in self.table.rows.values()]
+        writers = [
+            absence.Writer(self.context.cluster, each, is_absent=any(absence.is_about(one, each) for one in known))
+            for each in WRITERS
+        ]
+        while True:
+            for each in writers:
+                try:
+                    await self._judge(each)
+                except BusError as error:
+                    _log.warning("attendance_not_read", service=each.ref.name, error=str(error))
+            await self.context.clock.sleep(WRITERS_S)
+
+    async def _judge(self, writer: absence.Writer) -> None:
+        session, stream = await self.context.bus.session(), NAME_BY_SIGNAL["meta"]
+        subject = subjects.build("meta", cluster=writer.ref.cluster, service=ATTENDANCE, instance=writer.ref.name)
+        found = await last_message(session, stream, subject)
+        is_kept = found is not None and not found.marker and self.incidents.has_entities  # of a cluster that is gone
+        now = (await stream_info(session, stream)).ts
+        alert = writer.judge(stored_at(found) if found is not None and is_kept else None, now)
+        if alert is not None:
+            self.incidents.on_alert(alert, writer.subject, f"{stream}:{found.seq}" if found is not None else "")
+
     async def publish(self) -> None:
         """Publish what changed, and at first what changed since the last run."""
         async for incident in self.follower.desired():
@@ -153,6 +187,7 @@ SERVICE = Service(
         keeps_time=True,
         stores=("silence", "ack"),
         records=(*DECIDED["ack"], DECIDED["silence"][0]),
+        misses_writers=True,
     ),
     clusters=lambda config: config.clusters,
 )

@@ -168,6 +168,12 @@ class Grants:
             self.publish(kept, "when it was at work")
             self.ask(requests.last_of(stream, kept), "when it was absent")
 
+    def miss_writers(self, clusters: Iterable[str | None]) -> None:
+        """Notice when those who write topology and health of some clusters (None: of any) were not at work."""
+        for cluster in clusters:
+            kept = subjects.pattern("meta", **_named(cluster), service=meta.ATTENDANCE)
+            self.ask(requests.last_of(NAME_BY_SIGNAL["meta"], kept), "when topology and health were kept up to date")
+
 
 def _widest(reasons: Mapping[str, str]) -> tuple[Permission, ...]:
     return tuple(

@@ -60,6 +60,8 @@ class Access(msgspec.Struct, frozen=True):
     """Of these: the signals of which it also reads the copy that may be kept for the archive."""
     hears_writers: bool = False
     """Whether it judges by their heartbeats who writes these signals, as every reader of `view` does."""
+    misses_writers: bool = False
+    """Whether it notices when those who write topology and health were not at work, in its clusters."""
     requests: tuple[str, ...] = ()
     """Subjects beside the streams that it asks for an answer, and …"""
     subscribes: tuple[str, ...] = ()
@@ -315,6 +317,7 @@ class Service(Generic[C]):
             clusters = (None,)
         grants.decide(self.access.stores, clusters)
         grants.record(self.access.records, clusters)
+        grants.miss_writers(clusters if self.access.misses_writers else ())
         for signal, keeps_time in self.access.followed.items():
             read = [None] if self.access.everywhere else clusters
             grants.read(signal, signal_filters(signal, read), keeps_time=keeps_time)

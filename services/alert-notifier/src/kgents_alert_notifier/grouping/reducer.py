@@ -166,6 +166,11 @@ class Incidents:
             yield from self._expire(heapq.heappop(self._expiries)[1])
 
     @property
+    def has_entities(self) -> bool:
+        """Whether the cluster has any."""
+        return len(self._graph) > 0
+
+    @property
     def incidents(self) -> Iterator[Incident]:
         """Those that are not resolved."""
         return (group.last for group in self._groups.values())
