@@ -7,7 +7,7 @@ grows only where its StorageClass lets it.
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from support.kube_api.cel import Quantity
+from support.kube_api.quantity import amount
 from support.kube_api.resources import Resource
 from support.kube_api.status import ApiError, Json, details_of, invalid
 
@@ -64,4 +64,4 @@ def _check_statefulset(resource: Resource, new: Json, old: Json) -> None:
 
 
 def _size(claim: Json) -> Decimal:
-    return Quantity(claim["spec"].get("resources", {}).get("requests", {}).get("storage", "0")).number
+    return amount(claim["spec"].get("resources", {}).get("requests", {}).get("storage", "0"))
