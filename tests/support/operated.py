@@ -2,24 +2,26 @@
 
 import asyncio
 import copy
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from kgents_operator.config import Config
 from kgents_operator.desired.cnpg import API_VERSION
+from kgents_operator.desired.outcome import Desired, Place
 from kgents_operator.desired.owner import DESIRED
-from kgents_operator.journal import Record
+from kgents_operator.journal import Record, Trail
 from kgents_operator.operate import Operator
 from kgents_operator.resources.definitions import DEFINITIONS
 from kgents_operator.source import Writer
-from kgents_operator.status import Figures
+from kgents_operator.source.drawer import NAME as JOURNAL
+from kgents_operator.status import Figures, Findings, Seen
 from kgents_shared.contract.audit import AuditRecord
 from kgents_shared.contract.errors import ProvisionError
 from kgents_shared.kubernetes.client import ApiClient
-from kgents_shared.kubernetes.sink import Key
 from kgents_shared.runtime.clock import Clock, SystemClock
 from support.kube_api import KubeApi, Resource
 from support.kubernetes import Kubernetes
@@ -55,7 +57,24 @@ def postgres(name: str = "orders", **spec: Any) -> Json:
     }
 
 
-def no_figures(_: Key) -> Figures:
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def seen(
+    spec: Any,
+    wanted: Desired[Any],
+    objects: Mapping[Place, Json],
+    figures: Figures = Figures(),  # noqa: B008 - it is frozen
+    *,
+    before: Json | None = None,
+    now: datetime = NOW,
+    generation: int = 1,
+) -> Seen[Any, Any]:
+    """A resource as a run found it, which has refused nothing but what is wanted says."""
+    return Seen(spec, wanted, objects, Findings(refusal=wanted.refusal), figures, generation, before or {}, now)
+
+
+def no_figures(_namespace: str, _pods: Sequence[str]) -> Figures:
     return Figures(fault="no NATS here")
 
 
@@ -70,14 +89,17 @@ async def operating(
     *,
     config: Config | None = None,
     clock: Clock | None = None,
-    figures: Callable[[Key], Figures] = no_figures,
+    figures: Callable[[str, Sequence[str]], Figures] = no_figures,
     record: Record = no_trail,
+    has_standby: Callable[[], bool] = lambda: True,
 ) -> AsyncIterator[Operator]:
     """An operator that holds the Lease. At the end it is dropped in the middle of whatever it does."""
     clock = clock or SystemClock()
-    config = config or Config(kubeconfig=str(kubeconfig))
+    config = config or Config(kubeconfig=str(kubeconfig), lease_namespace=NAMESPACE)
     async with ApiClient(kubeconfig, "", clock, agent="kgents-operator") as client:
-        operator = Operator(config, client, Writer(client, "one"), clock, figures, "test", "one", record)
+        operator = Operator(
+            config, client, Writer(client, "one"), clock, figures, Trail(record, "test", "one"), has_standby
+        )
         working = asyncio.create_task(operator.run())
         try:
             yield operator
@@ -101,7 +123,8 @@ class Controllers:
             state = each["metadata"]["generation"], each["spec"]["replicas"]
             self._ready("statefulsets.apps", each, *state, updateRevision="1", currentRevision="1")
         for each in self._api.objects("deployments.apps", NAMESPACE):
-            self._ready("deployments.apps", each, each["metadata"]["generation"], each["spec"]["replicas"])
+            state = each["metadata"]["generation"], each["spec"]["replicas"]
+            self._ready("deployments.apps", each, *state, updatedReplicas=each["spec"]["replicas"])
 
     def _claims(self, statefulset: Json) -> None:
         ordinals = range(statefulset["spec"]["replicas"])
@@ -234,7 +257,7 @@ class Site:
         return [
             each["metadata"]["name"]
             for each in self.api.objects(resource, NAMESPACE)
-            if each["metadata"]["name"] != "kube-root-ca.crt" and each.get("type") != ACCOUNT_TOKEN
+            if each["metadata"]["name"] not in ("kube-root-ca.crt", JOURNAL) and each.get("type") != ACCOUNT_TOKEN
         ]
 
     def after_controllers(self, resource: str) -> list[str]:

@@ -45,7 +45,7 @@ def drill(site: Site) -> DisruptionSite:
 
 
 def switched_on(kubeconfig: Path) -> Config:
-    return Config(kubeconfig=str(kubeconfig), disruptions=True)
+    return Config(kubeconfig=str(kubeconfig), lease_namespace=NAMESPACE, disruptions=True)
 
 
 async def disrupted(bus: Bus) -> list[AuditRecord]:
@@ -95,7 +95,7 @@ async def test_after_a_dry_run_one_pod_is_deleted_and_both_its_records_are_there
     assert done.after == {"ended": "Deleted"}
 
 
-@pytest.mark.parametrize("end", ["abort", "delete", "time"])
+@pytest.mark.parametrize("end", ["abort", "delete", "time", "while paused", "while refused"])
 async def test_a_network_is_cut_for_its_time_alone(
     cache: RedisSite, drill: DisruptionSite, kubeconfig: Path, bus: Bus, end: str
 ) -> None:
@@ -109,7 +109,13 @@ async def test_a_network_is_cut_for_its_time_alone(
         await drill.change({"spec": {"dryRun": False}})
         if end != "time":  # which may be over before anyone has seen it
             await eventually(lambda: let_in(cache) == 0)
-        if end == "abort":
+        if end == "while paused":
+            await cache.change({"metadata": {"annotations": {"kgents.io/paused": "true"}}})
+            await eventually(lambda: cache.condition("Paused") == ("True", "Annotated"))
+        elif end == "while refused":
+            cache.api.delete("persistentvolumeclaims", NAMESPACE, "data-cache-0")
+            await eventually(lambda: cache.condition("Accepted") == ("False", "PrimaryVolumeMissing"))
+        if end in ("abort", "while paused", "while refused"):
             await drill.change({"spec": {"abort": True}})
             await eventually(lambda: drill.status()["phase"] == "Aborted")
         elif end == "delete":
@@ -123,10 +129,14 @@ async def test_what_cannot_be_recorded_is_not_done_and_an_operator_that_starts_a
     cache: RedisSite, drill: DisruptionSite, kubeconfig: Path, bus: Bus
 ) -> None:
     config = switched_on(kubeconfig)
-    async with operating(kubeconfig, config=config):
+    stands_by: list[bool] = []
+    async with operating(kubeconfig, config=config, has_standby=lambda: bool(stands_by)):
         await eventually(cache.is_ready)
         before = let_in(cache)
         await drill.create(**CUT)
+        await eventually(lambda: drill.condition("Accepted") == ("False", "NotNow"))
+        assert "expected a second operator that stands by" in drill.message("Accepted")
+        stands_by.append(True)
         await eventually(lambda: drill.condition("Accepted") == ("True", "DryRun"))
         await drill.change({"spec": {"dryRun": False}})
         await eventually(lambda: drill.condition("Accepted") == ("False", "NotRecorded"))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kgents_operator.source import Leadership, lease
+from kgents_operator.source import Leadership, Standby, lease
 from kgents_shared.kubernetes.client import ApiClient
 from kgents_shared.runtime.clock import SystemClock
 from support.kube_api import KubeApi
@@ -80,3 +80,19 @@ async def test_a_lease_that_another_took_ends_the_work_at_once(api: KubeApi, kub
             api.patch(LEASES, NAMESPACE, lease.NAME, {"spec": {"holderIdentity": "two", "leaseDurationSeconds": 3600}})
             await eventually(lambda: not one.is_working)
             await stays(lambda: not one.is_working, lease.TTL_S)
+
+
+async def test_who_works_sees_whether_another_would_take_over(api: KubeApi, kubeconfig: Path) -> None:
+    async with ApiClient(kubeconfig, "", SystemClock()) as client:
+        one, two = (Standby(client, SystemClock(), NAMESPACE, each) for each in ("one", "two"))
+        async with running(two.run(lambda: False)):
+            await eventually(lambda: lease.STANDBY in names(api))
+        async with running(one.run(lambda: True)):
+            await stays(lambda: not one.is_there, lease.TTL_S)  # the Lease of one that is gone
+            async with running(two.run(lambda: False)):
+                await eventually(lambda: one.is_there)
+            await eventually(lambda: not one.is_there, lease.TTL_S * 4)
+
+
+def names(api: KubeApi) -> list[str]:
+    return [each["metadata"]["name"] for each in api.objects(LEASES, NAMESPACE)]

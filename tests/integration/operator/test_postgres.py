@@ -1,6 +1,5 @@
 """A PostgresCluster from its creation to its end, as the API server has it."""
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from support.operated import CHILDREN, NAMESPACE, Site, operating, serve_cloudna
 from support.waiting import eventually, stays
 
 pytestmark = pytest.mark.timeout(120)
-BACKUP: dict[str, Any] = {"backup": {"enabled": True, "schedule": "@daily", "destination": {"claimName": "nas"}}}
 STAND_IN = pytest.mark.parametrize("api", ["fake"], indirect=True)
 """For what a real cluster cannot be made to do."""
 STATEFULSET = f"/apis/apps/v1/namespaces/{NAMESPACE}/statefulsets/orders"
@@ -237,7 +235,9 @@ async def test_a_volume_that_is_not_ours_is_never_started_on(site: Site, kubecon
 
 
 async def test_more_replicas_are_a_cluster_of_cloudnativepg_or_nothing(site: Site, kubeconfig: Path) -> None:
-    async with operating(kubeconfig, config=Config(kubeconfig=str(kubeconfig), sweep_s=5)) as operator:
+    async with operating(
+        kubeconfig, config=Config(kubeconfig=str(kubeconfig), lease_namespace=NAMESPACE, sweep_s=5)
+    ) as operator:
         await site.create(replicas=3)
         await eventually(lambda: site.condition("Accepted") == ("False", "ReplicasUnsupported"))
         assert site.condition("Ready") == ("False", "ReplicasUnsupported")
@@ -291,28 +291,3 @@ async def test_what_cannot_be_read_is_said_and_is_as_found_afterwards(
         key: each for key, each in found.items() if key not in times
     }
     assert site.condition("Ready") == ("True", "Running")
-
-
-@STAND_IN
-@pytest.mark.timeout(300)  # fifteen lives, each as long as that of any other test
-async def test_an_operator_that_is_killed_after_any_request_ends_in_the_same(site: Site, kubeconfig: Path) -> None:
-    await site.create(**BACKUP)
-    async with operating(kubeconfig):
-        await eventually(site.is_ready)
-    expected, writes = site.children(), ("create", "patch", "update")
-    count = len([call for call in site.stand_in.calls if call.verb in writes])
-    assert count > 15
-    for number in range(1, 16):
-        await site.delete()
-        site.controllers.act()
-        for resource in ("persistentvolumeclaims", "secrets"):
-            for name in site.names(resource):
-                site.stand_in.delete(resource, NAMESPACE, name)
-        await site.create(**BACKUP)
-        site.stand_in.calls.clear()
-        async with operating(kubeconfig):
-            while len([call for call in site.stand_in.calls if call.verb in writes]) < number:
-                await asyncio.sleep(0)
-        async with operating(kubeconfig):
-            await eventually(site.is_ready)
-        assert site.children() == expected, f"killed after write {number}"

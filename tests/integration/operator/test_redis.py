@@ -1,6 +1,5 @@
 """A RedisCluster from its creation to its end, as the API server has it."""
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,6 @@ WHOLE: dict[str, Any] = {
     "replicas": 2,
     "backup": {"enabled": True, "schedule": "@daily", "destination": {"claimName": "nas"}},
 }
-MADE = 13
-"""Writes after which nothing more is made until the primary runs."""
 STAND_IN = pytest.mark.parametrize("api", ["fake"], indirect=True)
 """For what a real cluster cannot be made to do."""
 PRIMARY = f"/apis/apps/v1/namespaces/{NAMESPACE}/statefulsets/cache"
@@ -148,44 +145,3 @@ async def test_a_definition_that_is_not_installed_holds_up_no_other_kind(site: S
         await site.create()
         await eventually(lambda: site.names("statefulsets.apps") == ["orders"])
         await eventually(lambda: operator.fault == "")
-
-
-@STAND_IN
-@pytest.mark.timeout(240)  # as many lives as there are writes
-async def test_an_operator_that_is_killed_after_any_request_ends_in_the_same(
-    cache: RedisSite, kubeconfig: Path
-) -> None:
-    writes = ("create", "patch", "update")
-
-    def written() -> int:
-        return len([call for call in cache.stand_in.calls if call.verb in writes])
-
-    async def until_written(number: int) -> None:
-        while written() < min(number, MADE):
-            await asyncio.sleep(0)
-        if number > MADE:  # what is made next waits for a primary that runs
-            await eventually(lambda: written() >= number or cache.is_ready())
-
-    def is_whole() -> bool:
-        """It runs, and the primary is told of its replicas' volumes."""
-        return cache.is_ready() and bool(cache.api.get("configmaps", NAMESPACE, "cache-config")["data"]["copies"])
-
-    await cache.create(**WHOLE)
-    cache.stand_in.calls.clear()
-    async with operating(kubeconfig):
-        await eventually(is_whole)
-    expected, count = cache.children(), written()
-    assert count > 15
-    for number in range(1, count):
-        await cache.delete()
-        cache.controllers.act()
-        for resource in ("persistentvolumeclaims", "secrets"):
-            for name in cache.names(resource):
-                cache.stand_in.delete(resource, NAMESPACE, name)
-        await cache.create(**WHOLE)
-        cache.stand_in.calls.clear()
-        async with operating(kubeconfig):
-            await until_written(number)
-        async with operating(kubeconfig):
-            await eventually(is_whole)
-        assert cache.children() == expected, f"killed after write {number}"

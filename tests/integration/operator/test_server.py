@@ -18,12 +18,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from kgents_operator.credentials import made
-from kgents_operator.desired.names import Names
 from kgents_operator.desired.outcome import Observed
 from kgents_operator.desired.owner import Owner
 from kgents_operator.desired.postgres import desired
+from kgents_operator.desired.postgres_names import PostgresNames
 from kgents_operator.images import Images
+from kgents_operator.postgres_credentials import made
 from kgents_operator.resources.postgres import PostgresCluster
 from support.operated import postgres
 from support.ports import free_port
@@ -37,7 +37,7 @@ pytestmark = [
     pytest.mark.skipif(owner().pw_name != "postgres", reason="needs the user postgres, as the image has it"),
 ]
 OWNER = Owner("orders", "shop", "u-1", "kgents.io/v1alpha1", "PostgresCluster")
-NAMES = Names("orders", "shop")
+NAMES = PostgresNames("orders", "shop")
 BACKUP = {"enabled": True, "schedule": "@daily", "destination": {"claimName": "nas"}, "keep": 2, "archive": True}
 SPEC = msgspec.convert(
     postgres(version=15, backup=BACKUP, resources={"limits": {"memory": "64Mi"}, "requests": {"memory": "64Mi"}}),

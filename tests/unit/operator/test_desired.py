@@ -7,19 +7,20 @@ from typing import Any
 import msgspec
 import pytest
 
+from kgents_operator import postgres_credentials
 from kgents_operator.config import Config
 from kgents_operator.desired import cnpg
-from kgents_operator.desired.names import Names
 from kgents_operator.desired.outcome import Observed
 from kgents_operator.desired.owner import DESIRED, Owner
 from kgents_operator.desired.postgres import desired
+from kgents_operator.desired.postgres_names import PostgresNames
 from kgents_operator.files import text
 from kgents_operator.images import Images
 from kgents_operator.kinds import CHILDREN, LEASES, SECRETS
 from kgents_operator.resources.postgres import PostgresCluster, Spec
 from kgents_operator.rights import roles
 from support.kube_schemas import VERSIONS, faults
-from support.operated import postgres
+from support.operated import NOW, postgres
 
 ROOT = Path(__file__).parents[3]
 OWNER = Owner("orders", "shop", "u-1", "kgents.io/v1alpha1", "PostgresCluster")
@@ -87,6 +88,21 @@ def test_what_goes_with_the_resource_has_it_as_its_owner_and_volumes_do_not() ->
     assert statefulset["spec"]["persistentVolumeClaimRetentionPolicy"]["whenDeleted"] == "Retain"
 
 
+def test_what_has_no_owner_is_not_taken_for_an_instance_of_argo_cd() -> None:
+    (made,) = (each for each in objects() if each["kind"] == "StatefulSet")
+    names = desired(OWNER, spec_of(), {}, Observed(), Images()).names
+    secrets = postgres_credentials.made(OWNER, names, spec_of(), NOW)
+    (cluster,) = (each for each in _of_cnpg() if each["kind"] == "Cluster")
+    for each in (*made["spec"]["volumeClaimTemplates"], *secrets, cluster):
+        assert "ownerReferences" not in each["metadata"]
+        assert "app.kubernetes.io/instance" not in each["metadata"]["labels"]
+        assert each["metadata"]["labels"]["kgents.io/postgrescluster"] == "orders"
+    made["spec"]["volumeClaimTemplates"][0]["metadata"]["labels"]["app.kubernetes.io/instance"] = "orders"
+    kept = desired(OWNER, spec_of(), {}, Observed({("StatefulSet", "orders"): made}), Images()).objects
+    (again,) = (each for each in kept if each["kind"] == "StatefulSet")
+    assert again["spec"] == made["spec"], "a template that was made with it never changes"
+
+
 def test_the_same_resource_is_always_the_same_bytes_and_another_differs_where_it_should() -> None:
     assert json.dumps(objects()) == json.dumps(objects())
     one, other = digests(objects()), digests(objects(pooler={"maxConnections": 7}))
@@ -141,7 +157,7 @@ def test_a_cluster_of_cloudnativepg_has_no_owner_and_our_mark() -> None:
     assert "ownerReferences" not in cluster["metadata"]
     assert cluster["spec"]["instances"] == 3
     assert cluster["spec"]["inheritedMetadata"]["labels"] == {"kgents.io/database": "postgres"}
-    assert found.names == Names("orders", "shop", is_cnpg=True)
+    assert found.names == PostgresNames("orders", "shop", is_cnpg=True)
 
 
 @pytest.mark.parametrize("is_served", [False, None])

@@ -7,12 +7,31 @@ import pytest
 from kgents_cli.commands.permissions import of_login
 from kgents_operator import journal
 from kgents_operator.desired.owner import Owner
-from kgents_operator.journal import Journal
+from kgents_operator.journal import Journal, Trail
 from kgents_shared.contract.audit import AuditRecord
 from kgents_shared.contract.errors import ProvisionError
+from kgents_shared.kubernetes.error import ApiError
 from kgents_shared.runtime.clock import SystemClock
 from kgents_shared.runtime.config import CommonConfig
+from support.running import running
 from support.waiting import eventually
+
+
+class Memory:
+    """A drawer that outlives its journals."""
+
+    def __init__(self) -> None:
+        self.kept: list[AuditRecord] = []
+        self.is_away = False
+
+    async def records(self) -> list[AuditRecord]:
+        if self.is_away:
+            raise ApiError(503, "away")
+        return self.kept
+
+    async def keep(self, records: list[AuditRecord]) -> None:
+        self.kept = records
+
 
 OWNER = Owner("orders", "shop", "u-1", "kgents.io/v1alpha1", "PostgresCluster")
 
@@ -31,7 +50,7 @@ async def test_records_wait_for_the_trail_in_their_order_and_the_oldest_goes_fir
             raise ProvisionError("no trail")
         stored.append(one)
 
-    written = Journal(record, SystemClock(), "test", "op-1")
+    written = Journal(Trail(record, "test", "op-1"), Memory(), SystemClock())
     running = asyncio.create_task(written.run())
     try:
         for each in ("first", "second", "third"):
@@ -48,6 +67,35 @@ async def test_records_wait_for_the_trail_in_their_order_and_the_oldest_goes_fir
         f"PostgresCluster shop/orders: {each}" for each in ("second", "third", "third")
     ]
     assert stored[1].id == stored[2].id != stored[0].id, "noted again it is the same record"
+
+
+async def test_what_waits_outlives_its_operator_and_is_stored_once_and_in_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(journal, "AGAIN_S", 0.01)
+    drawer, stored = Memory(), list[str]()
+
+    async def refused(_: AuditRecord) -> None:
+        raise ProvisionError("no trail")
+
+    async def record(one: AuditRecord) -> None:
+        stored.append(one.text.rpartition(" ")[2])
+
+    first = Journal(Trail(refused, "test", "op-1"), drawer, SystemClock())
+    async with running(first.run()):
+        first.note(OWNER, "first")
+        first.note(OWNER, "second")
+        await eventually(lambda: len(drawer.kept) == 2)
+    drawer.is_away = True
+    second = Journal(Trail(record, "test", "op-2"), drawer, SystemClock())
+    async with running(second.run()):
+        second.note(OWNER, "third")
+        await eventually(lambda: stored == ["third"])
+        assert len(drawer.kept) == 2, "what was not read is not overwritten"
+        drawer.is_away = False
+        second.note(OWNER, "fourth")
+        await eventually(lambda: drawer.kept == [])
+    assert stored == ["third", "fourth", "first", "second"]
 
 
 def test_its_login_may_record_what_it_does_which_people_on_call_may_not() -> None:

@@ -15,10 +15,10 @@ from kgents_operator.images import Images
 from kgents_operator.qdrant_status import status
 from kgents_operator.resources.definitions import QDRANT
 from kgents_operator.resources.qdrant import QdrantCluster, Spec
-from kgents_operator.status import Figures, Findings, timed
-from support.kube_api import ApiError
+from kgents_operator.status import Figures, timed
 from support.kube_api.definitions import Definition
 from support.kube_schemas import VERSIONS, faults
+from support.operated import seen
 from support.operated_qdrant import qdrant
 
 ROOT = Path(__file__).parents[3]
@@ -80,56 +80,6 @@ def test_every_field_is_filled_in_as_the_struct_has_it() -> None:
     }
     assert msgspec.convert(filled, QdrantCluster).spec == spec_of(collections=[ARTICLES])
     assert msgspec.convert(admitted(qdrant()), QdrantCluster).spec == spec_of()
-
-
-@pytest.mark.parametrize(
-    ("spec", "words"),
-    [
-        ({"replicas": 0}, "spec.replicas in body should be greater than or equal to 1"),
-        ({"replicas": 10}, "spec.replicas in body should be less than or equal to 9"),
-        ({"collections": [{"name": "a"}]}, "spec.collections[0].dimensions: Required value"),
-        ({"collections": [ARTICLES | {"dimensions": -5}]}, "should be greater than or equal to 1"),
-        ({"collections": [ARTICLES | {"name": "a b"}]}, "spec.collections[0].name in body should match"),
-        ({"collections": [ARTICLES | {"distance": "Far"}]}, 'supported values: "Cosine", "Dot", "Euclid"'),
-        ({"collections": [ARTICLES, ARTICLES]}, "spec.collections[1]: Duplicate value"),
-        ({"storage": {"size": "0"}}, "expected a quantity above 0"),
-        ({"resources": {"requests": {"memory": "1Gi"}}}, "the request of memory is above its limit"),
-        ({"backup": {"enabled": True, "schedule": "@daily"}}, "an enabled backup needs a schedule and a destination"),
-    ],
-)
-def test_what_cannot_be_is_refused_with_its_reason(spec: Json, words: str) -> None:
-    with pytest.raises(ApiError) as caught:
-        admitted(qdrant(**spec))
-    assert caught.value.code == 422
-    assert words in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "words"),
-    [
-        ({"replicas": 3}, {"replicas": 2}, "peers cannot become fewer"),
-        ({"replicas": 3}, {}, "peers cannot become fewer"),
-        ({"storage": {"size": "2Gi"}}, {}, "storage can only grow"),
-        ({}, {"storage": {"storageClassName": "fast"}}, "the storage class cannot change"),
-        (
-            {"collections": [{"name": "other", "dimensions": 3}, ARTICLES]},
-            {"collections": [ARTICLES | {"dimensions": 385}]},
-            'spec.collections[0]: Invalid value: "object": dimensions and distance of a collection cannot change',
-        ),
-    ],
-)
-def test_what_never_changes_is_refused(before: Json, after: Json, words: str) -> None:
-    old = admitted(qdrant(**before))
-    with pytest.raises(ApiError) as caught:
-        admitted(qdrant(**after), old)
-    assert words in str(caught.value)
-
-
-def test_collections_come_and_go_from_the_list() -> None:
-    old = admitted(qdrant(collections=[ARTICLES]))
-    other = {"name": "other", "dimensions": 3, "distance": "Dot"}
-    assert len(admitted(qdrant(collections=[other, ARTICLES]), old)["spec"]["collections"]) == 2
-    assert admitted(qdrant(collections=[other]), old)["spec"]["collections"] == [other]
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -213,8 +163,7 @@ def test_files_are_those_of_deploy_databases(name: str, place: str) -> None:
 
 def shown(objects: dict[Place, Json], figures: Figures, **spec: Any) -> Json:
     wanted = made(objects, **spec)
-    answer = status(spec_of(**spec), 1, wanted, objects, Findings(refusal=wanted.refusal), figures)
-    return timed(answer, {}, "2026-01-01T00:00:00Z")
+    return timed(status(seen(spec_of(**spec), wanted, objects, figures)), {}, "2026-01-01T00:00:00Z")
 
 
 def condition(found: Json, type_: str) -> tuple[str, str]:

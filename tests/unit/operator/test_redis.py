@@ -16,10 +16,10 @@ from kgents_operator.redis_status import status
 from kgents_operator.resources.definitions import REDIS
 from kgents_operator.resources.postgres import Connections
 from kgents_operator.resources.redis import RedisCluster, Spec
-from kgents_operator.status import Figures, Findings, timed
-from support.kube_api import ApiError
+from kgents_operator.status import Figures, timed
 from support.kube_api.definitions import Definition
 from support.kube_schemas import VERSIONS, faults
+from support.operated import seen
 from support.operated_redis import begun, redis
 
 ROOT = Path(__file__).parents[3]
@@ -58,52 +58,6 @@ def test_every_field_is_filled_in_as_the_struct_has_it() -> None:
         "deletionPolicy": "Retain",
     }
     assert msgspec.convert(filled, RedisCluster).spec == spec_of()
-
-
-@pytest.mark.parametrize(
-    ("spec", "words"),
-    [
-        ({"replicas": 0}, "spec.replicas in body should be greater than or equal to 1"),
-        ({"replicas": -3}, "spec.replicas in body should be greater than or equal to 1"),
-        ({"replicas": 4}, "spec.replicas in body should be less than or equal to 3"),
-        ({"replicas": 2, "persistence": {"enabled": False}}, "replicas need persistence"),
-        ({"maxMemory": "256mb"}, "maxMemory must be below the limit of memory"),
-        ({"maxMemory": "1gb", "resources": {"limits": {"memory": "1Gi"}}}, "maxMemory must be below"),
-        ({"maxMemory": "much"}, "spec.maxMemory in body should match"),
-        ({"maxMemory": "128Mi"}, "spec.maxMemory in body should match"),
-        ({"evictionPolicy": "newest"}, "supported values"),
-        ({"image": "evil/whatever:latest"}, "an image with a version or digest, not latest"),
-        ({"image": "valkey"}, "spec.image in body should match"),
-        ({"persistence": {"storageSize": "0"}}, "expected a quantity above 0"),
-        ({"resources": {"requests": {"memory": "1Gi"}}}, "the request of memory is above its limit"),
-        ({"backup": {"enabled": True, "schedule": "@daily"}}, "an enabled backup needs a schedule and a destination"),
-        ({"backup": {"schedule": "whenever"}}, "spec.backup.schedule in body should match"),
-        ({"metrics": {"port": 6379}}, "the port of the metrics is that of the server"),
-        ({"metrics": {"port": 80}}, "should be greater than or equal to 1024"),
-        ({"deletionPolicy": "Burn"}, 'supported values: "Delete", "Retain"'),
-    ],
-)
-def test_what_cannot_be_is_refused_with_its_reason(spec: Json, words: str) -> None:
-    with pytest.raises(ApiError) as caught:
-        admitted(redis(**spec))
-    assert caught.value.code == 422
-    assert words in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "words"),
-    [
-        ({}, {"enabled": False}, "persistence cannot be switched"),
-        ({"storageSize": "2Gi"}, {"storageSize": "1Gi"}, "storage can only grow"),
-        ({"storageSize": "2Gi"}, {}, "storage can only grow"),
-        ({}, {"storageClassName": "fast"}, "the storage class cannot change"),
-        ({"storageClassName": "fast"}, {}, "the storage class cannot change"),
-    ],
-)
-def test_what_never_changes_is_refused(before: Json, after: Json, words: str) -> None:
-    old = admitted(redis(persistence=before))
-    with pytest.raises(ApiError, match=words):
-        admitted(redis(persistence=after), old)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -157,7 +111,7 @@ def test_what_is_new_starts_replicas_first_and_the_primary_when_they_run_with_it
         objects = {(STATEFULSET, "cache"): primary, (STATEFULSET, "cache-replicas"): replicas}
         asked = spec_of(replicas=3, **spec)
         wanted = desired(OWNER, asked, annotations or {}, Observed(objects), Images())
-        shown = timed(status(asked, 1, wanted, objects, Findings(), Figures()), {}, "2026-01-01T00:00:00Z")
+        shown = timed(status(seen(asked, wanted, objects)), {}, "2026-01-01T00:00:00Z")
         assert wanted.is_held == ("PrimaryHeld" in {each["type"] for each in shown["conditions"]})
         return {each["metadata"]["name"] for each in wanted.objects if each["kind"] == STATEFULSET}
 
@@ -196,7 +150,7 @@ def shown(figures: Figures, *, following: int) -> Json:
     spec = spec_of(replicas=2)
     replicas = {"metadata": {}, "status": {"readyReplicas": following}}
     objects = {(STATEFULSET, "cache"): UP, (STATEFULSET, "cache-replicas"): replicas}
-    return timed(status(spec, 1, whole(replicas=2), objects, Findings(), figures), {}, "2026-01-01T00:00:00Z")
+    return timed(status(seen(spec, whole(replicas=2), objects, figures)), {}, "2026-01-01T00:00:00Z")
 
 
 def test_figures_of_the_stream_are_shown_and_its_health_only_lowers_ready() -> None:
@@ -213,3 +167,22 @@ def test_figures_of_the_stream_are_shown_and_its_health_only_lowers_ready() -> N
     assert without["ready"] is False
     (ready,) = (each for each in without["conditions"] if each["type"] == "Ready")
     assert ready["reason"] == "ReplicasNotReady"
+
+
+@pytest.mark.parametrize(
+    ("persistence", "reason", "words"),
+    [
+        ({"enabled": False}, "PersistenceSwitched", "since data-cache-0 of cache was kept"),
+        ({"storageClassName": "fast"}, "VolumeMismatch", "to be of the storage class fast, found slow"),
+    ],
+)
+def test_data_of_an_earlier_resource_is_taken_by_the_same_rules(persistence: Json, reason: str, words: str) -> None:
+    claim = {"kind": CLAIM, "metadata": {"name": "data-cache-0", "annotations": {IDENTITY: "redis"}},
+             "spec": {"storageClassName": "slow"}}  # fmt: skip
+    kept = Observed({(CLAIM, "data-cache-0"): claim})
+    assert desired(OWNER, spec_of(), {}, kept, Images()).refusal is None
+    refused = desired(OWNER, spec_of(persistence=persistence), {}, kept, Images())
+    assert refused.refusal is not None
+    assert refused.refusal.reason == reason
+    assert words in refused.refusal.message
+    assert refused.objects == []

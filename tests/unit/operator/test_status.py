@@ -1,28 +1,46 @@
-"""Ready comes from Kubernetes; the stream's health may only lower it."""
+"""Ready comes from Kubernetes; the stream's health may only lower it. A change that is not taken is said, and ends."""
 
+from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import msgspec
 import pytest
 
-from kgents_operator.desired.outcome import STATEFULSET, Observed
+from kgents_operator import postgres_status, qdrant_status, redis_status
+from kgents_operator.answers import CHANGE, again_s
+from kgents_operator.desired import postgres, qdrant, redis
+from kgents_operator.desired.outcome import CLAIM, STATEFULSET, Observed, Place
 from kgents_operator.desired.owner import Owner
-from kgents_operator.desired.postgres import desired
 from kgents_operator.images import Images
 from kgents_operator.resources.postgres import PostgresCluster, Status
-from kgents_operator.status import ALWAYS, Answer, Figures, Findings, not_running, phase_of, status, timed, unread
-from support.operated import postgres
+from kgents_operator.resources.qdrant import QdrantCluster
+from kgents_operator.resources.redis import RedisCluster
+from kgents_operator.status import ALWAYS, TIME, Figures, timed, unread
+from support import operated
+from support.operated import NOW, seen
+from support.operated_qdrant import qdrant as qdrant_resource
+from support.operated_redis import redis as redis_resource
 
 OWNER = Owner("orders", "shop", "u-1", "kgents.io/v1alpha1", "PostgresCluster")
+CACHE = Owner("cache", "shop", "u-2", "kgents.io/v1alpha1", "RedisCluster")
+VECTORS = Owner("vectors", "shop", "u-3", "kgents.io/v1alpha1", "QdrantCluster")
+SPEC = msgspec.convert(operated.postgres(pooler={"enabled": False}), PostgresCluster).spec
 FULL = "database shop/orders-0 uses 100 % of its connections"
+Json = dict[str, Any]
 
 
-def shown(figures: Figures, *, ready_replicas: int) -> Status:
-    spec = msgspec.convert(postgres(pooler={"enabled": False}), PostgresCluster).spec
-    made = desired(OWNER, spec, {}, Observed(), Images())
-    state: dict[str, Any] = {"observedGeneration": 1, "readyReplicas": ready_replicas}
-    server = {"metadata": {"generation": 1}, "status": state}
-    return status(spec, 1, made, {(STATEFULSET, made.names.name): server}, Findings(), figures)
+def server(ready: int, **status: Any) -> Json:
+    """A StatefulSet as Kubernetes has it."""
+    state = {"observedGeneration": 1, "readyReplicas": ready, "updateRevision": "1", "currentRevision": "1"}
+    return {"metadata": {"generation": 1}, "status": state | status}
+
+
+def shown(figures: Figures, *, ready_replicas: int, **status: Any) -> Status:
+    wanted = postgres.desired(OWNER, SPEC, {}, Observed(), Images())
+    return postgres_status.status(
+        seen(SPEC, wanted, {(STATEFULSET, "orders"): server(ready_replicas, **status)}, figures)
+    )
 
 
 def ready(found: Status) -> tuple[str, str, str]:
@@ -42,13 +60,92 @@ def test_no_health_makes_a_server_ready_that_does_not_answer(figures: Figures) -
     assert ready(shown(figures, ready_replicas=0))[:2] == ("False", "ServerNotReady")
 
 
-def test_a_server_that_does_not_answer_after_a_change_says_how_to_go_back() -> None:
-    state = {"observedGeneration": 1, "updateRevision": "2", "currentRevision": "1"}
-    server = {"metadata": {"generation": 1}, "status": state}
-    reason, message = not_running(server, "orders") or ("", "")
-    assert reason == "ChangeNotTaken"
-    assert "undo it, then: kubectl delete pod orders-0" in message
-    assert phase_of(Answer("Ready", "False", reason, message), server, is_refused=False) == "Degraded"
+def test_a_server_without_a_pod_or_a_volume_says_what_it_lacks() -> None:
+    found = shown(Figures(), ready_replicas=0, replicas=0)
+    assert (ready(found)[1], found.phase) == ("NoPod", "Initializing")
+    wanted = postgres.desired(OWNER, SPEC, {}, Observed(), Images())
+    pending = {"metadata": {"name": "data-orders-0"}, "status": {"phase": "Pending"}}
+    objects = {(STATEFULSET, "orders"): server(0), (CLAIM, "data-orders-0"): pending}
+    found = postgres_status.status(seen(SPEC, wanted, objects))
+    assert (ready(found)[1], found.phase) == ("VolumePending", "Initializing")
+    assert "kubectl describe pvc data-orders-0" in ready(found)[2]
+
+
+class Changing:
+    """A resource whose pods are to take a change, as its status goes on from run to run."""
+
+    def __init__(self, kind: str) -> None:
+        self.status: Json = {}
+        self._kind = kind
+
+    def run(
+        self, objects: Mapping[Place, Json], after: timedelta, *, generation: int = 1
+    ) -> dict[str, tuple[str, str]]:
+        """Status and reason of its conditions."""
+        kinds: dict[str, tuple[Any, Any, Any, Any]] = {
+            "postgres": (OWNER, SPEC, postgres.desired, postgres_status.status),
+            "redis": (CACHE, msgspec.convert(redis_resource(replicas=3), RedisCluster).spec, redis.desired,
+                      redis_status.status),
+            "qdrant": (VECTORS, msgspec.convert(qdrant_resource(replicas=3), QdrantCluster).spec, qdrant.desired,
+                       qdrant_status.status),
+        }  # fmt: skip
+        owner, spec, desired, status = kinds[self._kind]
+        wanted, now = desired(owner, spec, {}, Observed(), Images()), NOW + after
+        found = status(seen(spec, wanted, objects, before=self.status, now=now, generation=generation))
+        self.status = timed(found, self.status, now.strftime(TIME))
+        return {each["type"]: (each["status"], each["reason"]) for each in self.status["conditions"]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "well", "stopped"),
+    [("postgres", "orders", 1, 0), ("qdrant", "vectors", 3, 2), ("redis", "cache", 1, 0)],
+)
+def test_a_change_that_pods_do_not_take_has_stopped_after_its_time_until_it_is_undone(
+    kind: str, name: str, well: int, stopped: int
+) -> None:
+    others = {(STATEFULSET, "cache-replicas"): server(2)} if kind == "redis" else {}
+    before, behind = server(well), server(stopped, updateRevision="2")
+    resource = Changing(kind)
+    assert "Progressing" not in resource.run({(STATEFULSET, name): before, **others}, timedelta())
+    found = resource.run({(STATEFULSET, name): behind, **others}, timedelta())
+    assert found["Progressing"] == ("True", "Changing"), "every planned change begins so"
+    assert found["Ready"] == ("False", "Changing")
+    again = again_s(resource.status, NOW)
+    assert again is not None
+    assert CHANGE.total_seconds() <= again <= CHANGE.total_seconds() + 2, "and is judged again then"
+    for after in (CHANGE, CHANGE * 2, CHANGE * 50):
+        found = resource.run({(STATEFULSET, name): behind, **others}, after)
+        assert (found["Progressing"], found["Ready"]) == (("False", "ChangeNotTaken"), ("False", "ChangeNotTaken"))
+        assert again_s(resource.status, NOW + after) is None
+    found = resource.run({(STATEFULSET, name): server(stopped), **others}, CHANGE * 51)
+    assert "Progressing" not in found, "it was undone"
+    assert found["Ready"][1] in ("ServerNotReady", "PeersNotReady")
+    assert resource.run({(STATEFULSET, name): before, **others}, CHANGE * 52)["Ready"] == ("True", "Running")
+
+
+def test_another_change_has_its_own_time_and_one_that_is_taken_ends() -> None:
+    resource, behind = Changing("postgres"), {(STATEFULSET, "orders"): server(0, updateRevision="2")}
+    resource.run(behind, timedelta())
+    assert resource.run(behind, CHANGE)["Progressing"] == ("False", "ChangeNotTaken")
+    assert resource.run(behind, CHANGE, generation=2)["Progressing"] == ("True", "Changing")
+    assert "Progressing" not in resource.run({(STATEFULSET, "orders"): server(1)}, CHANGE * 2, generation=2)
+
+
+def test_replicas_and_a_pooler_that_do_not_take_a_change_are_said_while_the_server_serves() -> None:
+    cache = Changing("redis")
+    objects = {(STATEFULSET, "cache"): server(1), (STATEFULSET, "cache-replicas"): server(1, updateRevision="2")}
+    cache.run(objects, timedelta())
+    assert cache.run(objects, CHANGE)["Progressing"] == ("False", "ChangeNotTaken")
+    spec = msgspec.convert(operated.postgres(), PostgresCluster).spec
+    wanted = postgres.desired(OWNER, spec, {}, Observed(), Images())
+    pooler = {"metadata": {}, "status": {"replicas": 3, "updatedReplicas": 1, "availableReplicas": 2}}
+    objects = {(STATEFULSET, "orders"): server(1), ("Deployment", "orders-pooler"): pooler}
+    before = timed(postgres_status.status(seen(spec, wanted, objects)), {}, NOW.strftime(TIME))
+    found = postgres_status.status(seen(spec, wanted, objects, before=before, now=NOW + CHANGE))
+    assert found.ready is True
+    (answer,) = (each for each in found.conditions if each.type == "Progressing")
+    assert (answer.status, answer.reason) == ("False", "ChangeNotTaken")
+    assert answer.message.startswith("Deployment orders-pooler: after 10 minutes")
 
 
 def test_what_cannot_be_read_is_neither_ready_nor_failed() -> None:

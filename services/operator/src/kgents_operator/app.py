@@ -8,8 +8,9 @@ import structlog
 
 from kgents_operator.config import Config
 from kgents_operator.figures import Stream
+from kgents_operator.journal import Trail
 from kgents_operator.operate import Operator
-from kgents_operator.source import Leadership, Writer
+from kgents_operator.source import Leadership, Standby, Writer
 from kgents_shared.bus.audit import record_one
 from kgents_shared.contract.audit import DISRUPT, OPERATE
 from kgents_shared.kubernetes.client import ApiClient
@@ -40,6 +41,7 @@ async def operate(context: Context[Config]) -> None:
             tasks.create_task(stream.run())
             tasks.create_task(state.report())
             tasks.create_task(state.leadership.run(state.work))
+            tasks.create_task(state.standby.run(lambda: state.leadership.is_held))
 
 
 class _State:
@@ -48,6 +50,7 @@ class _State:
     def __init__(self, context: Context[Config], client: ApiClient, stream: Stream) -> None:
         config, instance = context.config, context.common.instance
         self.leadership = Leadership(client, context.clock, config.lease_namespace, instance)
+        self.standby = Standby(client, context.clock, config.lease_namespace, instance)
         self._context = context
         self._client = client
         self._stream = stream
@@ -63,9 +66,8 @@ class _State:
             writer,
             context.clock,
             self._stream.of,
-            context.cluster,
-            context.common.instance,
-            partial(record_one, context.bus),
+            Trail(partial(record_one, context.bus), context.cluster, context.common.instance),
+            lambda: self.standby.is_there,
         )
         self._stream.changed = self._operator.touch_all
         try:

@@ -1,4 +1,4 @@
-"""The Secrets of a PostgresCluster: made once, with what chance gives; never read, never changed."""
+"""The Secrets of every kind: made once, with what chance gives; never read, never changed."""
 
 import base64
 import secrets
@@ -10,9 +10,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from kgents_operator.desired.names import Names
 from kgents_operator.desired.owner import DATABASE, Owner
-from kgents_operator.resources.postgres import PORT, Spec
 
 Json = dict[str, Any]
 
@@ -20,35 +18,6 @@ BYTES: Final = 24
 """Of chance in a password."""
 VALID: Final = timedelta(days=3650)
 """Of our own certificate. Who wants it shorter names one of cert-manager's."""
-
-
-def made(owner: Owner, names: Names, spec: Spec, now: datetime) -> list[Json]:
-    """Every Secret, each with another password at each call: for a creation that fails where there is one."""
-    return [
-        login(owner, names.secret("monitor"), "kgents"),
-        *([] if names.is_cnpg else _builtin(owner, names, spec, now)),
-    ]
-
-
-def _builtin(owner: Owner, names: Names, spec: Spec, now: datetime) -> list[Json]:
-    own_password = password()
-    own = {
-        "username": spec.database,
-        "password": own_password,
-        "database": spec.database,
-        "host": names.host,
-        "port": str(PORT),
-        "connection-string": f"postgresql://{spec.database}:{own_password}@{names.endpoint}/{spec.database}?sslmode=require",
-    }
-    pooler = password()
-    found = [
-        secret(owner, names.secret("credentials"), own),
-        login(owner, names.secret("replicator"), "replicator"),
-        secret(owner, names.secret("pooler"), {"password": pooler, "userlist.txt": f'"pooler" "{pooler}"\n'}),
-    ]
-    if spec.tls.secret_name is None:
-        found.append(secret(owner, names.secret("tls"), certificate(names.name, _hosts(names), now)))
-    return found
 
 
 def login(owner: Owner, name: str, user: str) -> Json:
@@ -106,11 +75,6 @@ def _begun(
         .not_valid_before(now - timedelta(hours=1))
         .not_valid_after(now + VALID)
     )
-
-
-def _hosts(names: Names) -> list[str]:
-    """How server and pooler are called, from the namespace and from elsewhere."""
-    return [each for name in (names.name, names.pooler) for each in domains(name, names.namespace)]
 
 
 def domains(service: str, namespace: str) -> list[str]:

@@ -6,11 +6,11 @@ from typing import Any, Final, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from kgents_operator.resources.disruption import Spec, Status, Victim
+from kgents_operator.resources.disruption import Spec, Status, Target, Victim
+from kgents_operator.status import TIME
 
 Json = dict[str, Any]
 
-TIME: Final = "%Y-%m-%dT%H:%M:%SZ"
 FINAL: Final = ("Ended", "Aborted")
 VICTIMS_MAX: Final = 32
 IMPOSSIBLE: Final = (
@@ -61,7 +61,11 @@ def _running(spec: Spec, status: Status, now: datetime) -> Decision:
         return Decision(replace(status, phase="Ended"), "Deleted", f"{_named(status.pods)} was deleted", "end")
     if now >= (ends := _time(status.ends_at, now)):
         return Decision(replace(status, phase="Ended"), "TimeOver", "its time is over: the network is as it was", "end")
-    return Decision(status, "Cut", f"nothing may connect to {_named(status.pods)} until {_text(ends)}")
+    said = (
+        f"nothing may connect to {_named(status.pods)} until {_text(ends)}; if no operator runs then: kubectl delete "
+        f"networkpolicy {policy_of(spec.target)}, which lets everyone in until one does"
+    )
+    return Decision(status, "Cut", said)
 
 
 def _planned(spec: Spec, status: Status, pods: list[Json], now: datetime) -> Decision:
@@ -120,3 +124,9 @@ def _time(text: str | None, now: datetime) -> datetime:
 
 def _text(time: datetime) -> str:
     return time.strftime(TIME)
+
+
+def policy_of(target: Target) -> str:
+    """The network policy of a component. The servers of a RedisCluster have one together."""
+    component = "database" if target.kind == "RedisCluster" else target.component
+    return f"{target.name}-{component}"

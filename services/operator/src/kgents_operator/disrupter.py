@@ -1,19 +1,19 @@
 """One Disruption: recorded in the audit trail, then done, ended in time, and recorded again."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, Protocol
 
 import msgspec
 import structlog
 
-from kgents_operator.decision import Decision, decide, is_cut, left_s
+from kgents_operator.decision import Decision, decide, is_cut, left_s, policy_of
 from kgents_operator.desired.owner import Owner
-from kgents_operator.journal import Record
+from kgents_operator.journal import Trail
 from kgents_operator.kinds import DISRUPTION_API, PODS
-from kgents_operator.reconcile import PAUSED
-from kgents_operator.resources.disruption import Disruption, Spec, Status, Target
+from kgents_operator.reconcile import PAUSED, TIME_OF_EVENT
+from kgents_operator.resources.disruption import Disruption, Spec, Status
 from kgents_operator.source import Writer
-from kgents_operator.status import Answer, changes, conditions, timed
+from kgents_operator.status import TIME, Answer, changes, conditions, timed
 from kgents_operator.store import Objects
 from kgents_shared.contract.audit import BEGUN, DISRUPT, AuditRecord, ended
 from kgents_shared.contract.errors import BusError
@@ -24,6 +24,10 @@ Json = dict[str, Any]
 
 AGAIN_S: Final = 10.0
 """Until what was refused for now is tried again."""
+ALONE: Final = (
+    "expected a second operator that stands by, found none: if this one were lost, nothing would end the cut; run "
+    "two: services.operator.replicas=2 of the chart"
+)
 FOR_NOW: Final = ("NotNow", "NoPods", "NotRecorded")
 
 _log = structlog.get_logger(__name__)
@@ -43,13 +47,19 @@ class Disrupter:
     """Keeps nothing that matters: what was begun is in the status."""
 
     def __init__(
-        self, writer: Writer, clock: Clock, cluster: str, record: Record, targets: Mapping[str, Targets]
+        self,
+        writer: Writer,
+        clock: Clock,
+        trail: Trail,
+        targets: Mapping[str, Targets],
+        has_standby: Callable[[], bool],
     ) -> None:
+        """`has_standby`: whether another operator would take over."""
         self._writer = writer
         self._clock = clock
-        self._cluster = cluster
-        self._record = record
+        self._trail = trail
         self._targets = targets
+        self._has_standby = has_standby
         self._known: dict[str, tuple[str, Key]] = {}  # uid → kind and name of its target
 
     async def run(self, content: Json) -> float | None:
@@ -70,10 +80,10 @@ class Disrupter:
         generation = int(content["metadata"].get("generation", 0))
         pods, refusal = await self._found(owner, spec)
         decision = decide(spec, before, generation, pods, refusal, self._clock.now())
-        record = recorded(owner, spec, decision.status, self._cluster)
+        record = recorded(owner, spec, decision.status, self._trail.cluster)
         if decision.act == "begin":
             try:
-                await self._record(record)
+                await self._trail.record(record)
             except BusError as error:
                 decision = Decision(before, "NotRecorded", f"nothing is done without a record of it: {error}")
         elif decision.act == "end" and spec.action == "DeletePod" and decision.status.phase == "Ended":
@@ -95,6 +105,8 @@ class Disrupter:
             return [], f"expected the {target.kind} {target.name} in this namespace, found none"
         if (resource["metadata"].get("annotations") or {}).get(PAUSED) == "true":
             return [], f"the {target.kind} {target.name} is paused: nothing of it is changed"
+        if spec.action == "CutNetwork" and not self._has_standby():
+            return [], ALONE
         return await self._writer.pods(owner.namespace, selected(owner, spec)), ""
 
     async def _say(self, owner: Owner, before: Json, generation: int, decision: Decision) -> None:
@@ -102,16 +114,16 @@ class Disrupter:
         answer = Answer("Accepted", "True" if is_accepted else "False", decision.reason, decision.message)
         status = msgspec.structs.replace(decision.status, conditions=conditions([answer], generation))
         now = self._clock.now()
-        after = timed(status, before, now.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        after = timed(status, before, now.strftime(TIME))
         if after == before:
             return
         await self._writer.put_status(DISRUPTION_API, owner, after)
-        await self._writer.events(owner, list(changes(before, after)), now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+        await self._writer.events(owner, list(changes(before, after)), now.strftime(TIME_OF_EVENT))
 
     async def _conclude(self, record: AuditRecord) -> None:
         """It is over, whether or not that can be recorded."""
         try:
-            await self._record(record)
+            await self._trail.record(record)
         except BusError as error:
             _log.error("audit_outcome_not_recorded", action=record.action, id=record.id, why=str(error))
 
@@ -160,12 +172,6 @@ def closed(disruptions: Objects, owner: Owner, clock: Clock) -> Iterator[str]:
             spec, status, now
         ):
             yield policy_of(target)
-
-
-def policy_of(target: Target) -> str:
-    """The network policy of a component. The servers of a RedisCluster have one together."""
-    component = "database" if target.kind == "RedisCluster" else target.component
-    return f"{target.name}-{component}"
 
 
 def recorded(owner: Owner, spec: Spec, status: Status, cluster: str) -> AuditRecord:

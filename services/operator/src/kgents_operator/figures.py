@@ -3,10 +3,11 @@
 Nothing waits for it: while NATS is away, or no collector reports, there are no figures, and databases are looked after.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
+import msgspec
 import structlog
 
 from kgents_operator.resources.postgres import Connections
@@ -46,10 +47,9 @@ class Stream:
         self._found: dict[Key, Figures] = {}
         self._fault = "the stream was not read yet"
 
-    def of(self, resource: Key) -> Figures:
-        """The figures of one resource; its pod is what collector-db names."""
-        namespace, name = resource
-        return self._found.get((namespace, f"{name}-0"), Figures(fault=self._fault or "no pulses of this server"))
+    def of(self, namespace: str, pods: Sequence[str]) -> Figures:
+        """Of a resource with these pods, as collector-db names them: of the first, with the health of any."""
+        return together([self._found.get((namespace, pod)) for pod in pods], self._fault)
 
     async def run(self) -> None:
         """Read again and again. Never returns."""
@@ -64,6 +64,13 @@ class Stream:
                 self._found, self._fault = {}, f"the stream cannot be read: {error}"
             self.changed()
             await self._clock.sleep(EVERY_S)
+
+
+def together(servers: Sequence[Figures | None], fault: str) -> Figures:
+    """Of the servers of one resource. `fault`: why there are none, if that is known."""
+    first = servers[0] if servers and servers[0] else Figures(fault=fault or "no pulses of this server")
+    critical = next((each.critical for each in servers if each and each.critical), "")
+    return msgspec.structs.replace(first, critical=critical)
 
 
 def found(pulses: Mapping[Ref, Pulse], views: Mapping[Ref, EntityView], now: datetime) -> dict[Key, Figures]:

@@ -1,18 +1,21 @@
 """What the operator has done → the audit trail, afterwards: databases are looked after while NATS is away, too.
 
 A person asked for it in Kubernetes, whose own audit log names them; here it stands beside what was done through us.
+What waits for NATS is kept in a ConfigMap, so that whichever instance works next stores it.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import structlog
+from msgspec import Struct
 
 from kgents_operator.desired.owner import Owner, digest
 from kgents_shared.contract.audit import DONE, OPERATE, AuditRecord
 from kgents_shared.contract.errors import BusError
+from kgents_shared.kubernetes.error import ApiError
 from kgents_shared.runtime.clock import Clock
 
 Json = dict[str, Any]
@@ -26,14 +29,35 @@ AGAIN_S: Final = 5.0
 _log = structlog.get_logger(__name__)
 
 
+class Drawer(Protocol):
+    """Where records are that wait.
+
+    Both may raise ApiError and TimeoutError.
+    """
+
+    async def records(self) -> list[AuditRecord]:
+        """Those that were kept."""
+
+    async def keep(self, records: list[AuditRecord]) -> None:
+        """Keep these, in place of those before."""
+
+
+class Trail(Struct, frozen=True):
+    """The audit trail, and who writes to it."""
+
+    record: Record
+    cluster: str
+    instance: str
+
+
 class Journal:
     """Records in the order in which it was done, each until it is stored."""
 
-    def __init__(self, record: Record, clock: Clock, cluster: str, instance: str) -> None:
-        self._record = record
+    def __init__(self, trail: Trail, drawer: Drawer, clock: Clock) -> None:
+        self._trail = trail
+        self._drawer = drawer
+        self._kept: list[AuditRecord] | None = None  # None: what an earlier instance has kept was not read yet
         self._clock = clock
-        self._cluster = cluster
-        self._instance = instance
         self._waiting = deque[AuditRecord]()
         self._news = asyncio.Event()
 
@@ -42,33 +66,50 @@ class Journal:
         target = f"{owner.kind} {owner.namespace}/{owner.name}"
         record = AuditRecord(
             text=f"{target}: {done}",
-            cluster=self._cluster,
+            cluster=self._trail.cluster,
             action=OPERATE,
             id=digest([owner.uid, done, before, after]),
             stage=DONE,
-            by=self._instance,
+            by=self._trail.instance,
             via="service",
             target=target,
             before=before,
             after=after,
         )
-        if len(self._waiting) >= KEPT:
+        while len(self._waiting) >= KEPT:
             _log.error("audit_record_lost", text=self._waiting.popleft().text)
         self._waiting.append(record)
         self._news.set()
 
     async def run(self) -> None:
-        """Store what was noted. Never returns."""
+        """Store what was noted, first what an earlier instance has kept. Never returns."""
+        await self._keep()
         while True:
-            await self._news.wait()
-            self._news.clear()
             while self._waiting:
                 record = self._waiting[0]
                 try:
-                    await self._record(record)
+                    await self._trail.record(record)
                 except BusError as error:
                     _log.warning("audit_record_waits", waiting=len(self._waiting), error=str(error))
+                    await self._keep()
                     await self._clock.sleep(AGAIN_S)
                     continue
                 if self._waiting and self._waiting[0] is record:  # else it was given up meanwhile
                     self._waiting.popleft()
+            if self._kept != []:
+                await self._keep()
+            if not self._waiting:
+                await self._news.wait()
+                self._news.clear()
+
+    async def _keep(self) -> None:
+        """Let the drawer hold what waits. What it held before this instance waits first, and is never overwritten."""
+        try:
+            if self._kept is None:
+                self._kept = await self._drawer.records()
+                self._waiting.extendleft(reversed(self._kept))
+            if (waiting := list(self._waiting)) != self._kept:
+                await self._drawer.keep(waiting)
+                self._kept = waiting
+        except (ApiError, TimeoutError) as error:
+            _log.warning("audit_records_not_kept", waiting=len(self._waiting), error=str(error) or "no answer in time")

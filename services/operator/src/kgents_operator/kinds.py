@@ -69,3 +69,5 @@ PODS: Final = Api("Pod", "", "v1", "pods", ("list", "delete"))
 """For disruptions alone."""
 EVENTS: Final = Api("Event", "events.k8s.io", "v1", "events", ("create",))
 LEASES: Final = Api("Lease", "coordination.k8s.io", "v1", "leases", ("get", "create", "update"))
+JOURNAL: Final = Api("ConfigMap", "", "v1", "configmaps", ("get", "create", "patch"))
+"""Where records wait for NATS, in the namespace of the Lease."""

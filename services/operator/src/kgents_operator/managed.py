@@ -1,27 +1,33 @@
 """The kinds of custom resource, and what differs between them: everything else is the same loop."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
-from kgents_operator import credentials, qdrant_credentials, qdrant_status, redis_credentials, redis_status
-from kgents_operator import status as postgres_status
+from kgents_operator import (
+    postgres_credentials,
+    postgres_status,
+    qdrant_credentials,
+    qdrant_status,
+    redis_credentials,
+    redis_status,
+)
 from kgents_operator.desired import cnpg, postgres, qdrant, redis
-from kgents_operator.desired.outcome import Desired, Observed, Place
+from kgents_operator.desired.outcome import Desired, Observed
 from kgents_operator.desired.owner import Owner
 from kgents_operator.images import Images
 from kgents_operator.kinds import CHILDREN, POSTGRES_API, QDRANT_API, REDIS_API, Api
-from kgents_operator.resources.part import Part
 from kgents_operator.resources.postgres import PostgresCluster
 from kgents_operator.resources.postgres import Spec as PostgresSpec
 from kgents_operator.resources.qdrant import QdrantCluster
 from kgents_operator.resources.qdrant import Spec as QdrantSpec
 from kgents_operator.resources.redis import RedisCluster
 from kgents_operator.resources.redis import Spec as RedisSpec
-from kgents_operator.status import Figures, Findings
+from kgents_operator.resources.server import ServerSpec, ServerStatus
+from kgents_operator.status import Seen
 
 Json = dict[str, Any]
 
@@ -36,12 +42,12 @@ class Managed(Struct, frozen=True):
     """What pulses call its servers."""
     read: Callable[[Json], Any]
     """The spec of a resource; msgspec.ValidationError: it is not as its schema says."""
-    unreadable: Part
+    unreadable: ServerSpec
     """Stands for a spec that cannot be read: of it nothing is made."""
     desired: Callable[[Owner, Any, dict[str, str], Observed, Images], Desired[Any]]
     secrets: Callable[[Owner, Any, Any, datetime], list[Json]]
     """Of names and a spec every Secret, each with another password at each call."""
-    status: Callable[[Any, int, Desired[Any], Mapping[Place, Json], Findings, Figures], Any]
+    status: Callable[[Seen[Any, Any]], ServerStatus]
     several_by: str = ""
     """The API that more than one replica need, if one does."""
 
@@ -60,7 +66,7 @@ POSTGRES: Final = Managed(
     read=lambda content: msgspec.convert(content, PostgresCluster).spec,
     unreadable=PostgresSpec(database="unreadable"),
     desired=postgres.desired,
-    secrets=credentials.made,
+    secrets=postgres_credentials.made,
     status=postgres_status.status,
     several_by=cnpg.API_VERSION,
 )

@@ -11,11 +11,11 @@ import structlog
 from kgents_operator.config import Config
 from kgents_operator.desired.owner import Owner, cluster_label
 from kgents_operator.disrupter import Disrupter, closed
-from kgents_operator.journal import Journal, Record
+from kgents_operator.journal import Journal, Trail
 from kgents_operator.kinds import DISRUPTION_API, Api
 from kgents_operator.managed import MANAGED, Managed
 from kgents_operator.reconcile import Reconciler
-from kgents_operator.source import Writer
+from kgents_operator.source import ConfigMapDrawer, Writer
 from kgents_operator.status import Figures
 from kgents_operator.store import OURS, Objects
 from kgents_shared.kubernetes.client import ApiClient
@@ -221,7 +221,7 @@ def _reconciler(  # the children come last
     config: Config,
     writer: Writer,
     clock: Clock,
-    figures: Callable[[Key], Figures],
+    figures: Callable[[str, Sequence[str]], Figures],
     closed: Callable[[Owner], Iterable[str]],
     journal: Journal,
     children: Mapping[str, Objects],
@@ -238,13 +238,13 @@ class Operator:
         client: ApiClient,
         writer: Writer,
         clock: Clock,
-        figures: Callable[[Key], Figures],
-        cluster: str,
-        instance: str,
-        record: Record,
+        figures: Callable[[str, Sequence[str]], Figures],
+        trail: Trail,
+        has_standby: Callable[[], bool],
     ) -> None:
-        """`cluster` and `instance`: of what is recorded in the audit trail, by `record`."""
-        self._journal = Journal(record, clock, cluster, instance)
+        """`has_standby`: whether another instance would take over."""
+        drawer = ConfigMapDrawer(writer, config.lease_namespace)
+        self._journal = Journal(trail, drawer, clock)
         loops = {
             each.api.kind: Loop(
                 each.api,
@@ -260,7 +260,7 @@ class Operator:
         self._loops = list(loops.values())
         self._disruptions: Objects | None = None
         if config.disruptions:
-            disrupter = Disrupter(writer, clock, cluster, record, loops)
+            disrupter = Disrupter(writer, clock, trail, loops, has_standby)
             loop = Loop(DISRUPTION_API, (), config, client, clock, lambda _: disrupter)
             self._disruptions = loop.resources
             self._loops.append(loop)

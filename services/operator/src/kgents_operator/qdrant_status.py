@@ -1,78 +1,53 @@
 """What was found → the status of a QdrantCluster. Pure."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Final
 
-from kgents_operator.desired.outcome import STATEFULSET, Desired, Place
+from kgents_operator.answers import backup, not_running, progress, ready_of, resize, volumes_left
+from kgents_operator.desired.outcome import STATEFULSET
 from kgents_operator.desired.owner import DATABASE
 from kgents_operator.desired.qdrant_names import QdrantNames
 from kgents_operator.resources.qdrant import COLLECTIONS_MAX, Found, Spec, Status
-from kgents_operator.status import (
-    Answer,
-    Figures,
-    Findings,
-    accepted,
-    backup,
-    common,
-    conditions,
-    not_running,
-    phase_of,
-    ready_answer,
-    ready_of,
-    resize,
-    volumes_left,
-)
-
-Json = dict[str, Any]
+from kgents_operator.status import Answer, Lack, Seen, stated
 
 MAJORITY: Final = 3
 """So many peers go on while one of them is away."""
+Qdrant = Seen[Spec, QdrantNames]
 
 
-def status(
-    spec: Spec,
-    generation: int,
-    wanted: Desired[QdrantNames],
-    objects: Mapping[Place, Json],
-    findings: Findings,
-    figures: Figures,
-) -> Status:
+def status(seen: Qdrant) -> Status:
     """All of it but the times of its conditions."""
-    names = wanted.names
-    peers = objects.get((STATEFULSET, names.name))
-    reason, message = _missing(spec, names, peers)
-    ready = ready_answer(reason, message, names.endpoint, findings, figures)
-    has_figures = figures.memory_mb is not None or figures.collections is not None
+    names, figures = seen.wanted.names, seen.figures
+    peers, known = seen.objects.get((STATEFULSET, names.name)), figures.collections
     answers = [
-        accepted(findings),
-        ready,
-        _availability(spec),
-        *_data(spec, wanted, objects, findings, figures),
-        *common(findings, figures, has_figures=has_figures),
+        _availability(seen.spec),
+        *_collections(seen),
+        *progress(seen, (STATEFULSET, names.name), ("Deployment", names.collections)),
+        *volumes_left(seen, DATABASE),
+        *resize(seen),
+        *backup(seen),
     ]
-    known = figures.collections
-    return Status(
-        observed_generation=generation,
-        phase=phase_of(ready, peers, is_refused=findings.refusal is not None),
-        ready=ready.status == "True",
+    return stated(
+        Status,
+        seen,
+        peers,
+        _lack(seen),
+        answers,
+        has_figures=figures.memory_mb is not None or known is not None,
         ready_replicas=None if peers is None else ready_of(peers),
-        endpoint=None if peers is None else names.endpoint,
         collection_count=figures.collection_count,
         collections=None if known is None else [Found(*each) for each in sorted(known.items())[:COLLECTIONS_MAX]],
         memory_usage=None if figures.memory_mb is None else f"{figures.memory_mb:.0f}Mi",
-        measured_at=figures.measured_at if has_figures else None,
-        conditions=conditions(answers, generation),
     )
 
 
-def _missing(spec: Spec, names: QdrantNames, peers: Json | None) -> tuple[str, str]:
-    """What the peers lack: a reason and a sentence; empty: nothing."""
-    if (found := not_running(peers, names.name)) is not None:
+def _lack(seen: Qdrant) -> Lack | None:
+    if (found := not_running(seen, seen.wanted.names.name)) is not None:
         return found
-    if (ready := ready_of(peers)) < spec.replicas:
-        said = f"expected {spec.replicas} peers that answer, found {ready}; try: kubectl describe pod"
-        return "PeersNotReady", said
-    return "", ""
+    ready, wanted = ready_of(seen.objects.get((STATEFULSET, seen.wanted.names.name))), seen.spec.replicas
+    if ready >= wanted:
+        return None
+    return Lack("PeersNotReady", f"expected {wanted} peers that answer, found {ready}; try: kubectl describe pod")
 
 
 def _availability(spec: Spec) -> Answer:
@@ -85,23 +60,16 @@ def _availability(spec: Spec) -> Answer:
     return Answer("HighlyAvailable", "Unknown", "ByCollection", said)
 
 
-def _data(
-    spec: Spec, wanted: Desired[QdrantNames], objects: Mapping[Place, Json], findings: Findings, figures: Figures
-) -> Iterator[Answer]:
-    """On what is kept, and what is to be in it."""
-    if spec.collections:
-        yield _collections(spec, figures)
-    yield from volumes_left(wanted, objects, findings, DATABASE)
-    yield from resize(wanted, objects, findings)
-    if spec.backup.enabled:
-        yield backup(objects.get(("CronJob", wanted.names.backup)))
-
-
-def _collections(spec: Spec, figures: Figures) -> Answer:
-    known, count = figures.collections, figures.collection_count
+def _collections(seen: Qdrant) -> Iterator[Answer]:
+    """On those that are asked for."""
+    asked, known, count = seen.spec.collections, seen.figures.collections, seen.figures.collection_count
+    if not asked:
+        return
     if known is None or count is None or len(known) < count:
-        return Answer("CollectionsMade", "Unknown", "NoFigures", "which collections there are is not known")
-    if missing := [each.name for each in spec.collections if each.name not in known]:
+        yield Answer("CollectionsMade", "Unknown", "NoFigures", "which collections there are is not known")
+    elif missing := [each.name for each in asked if each.name not in known]:
         said = f"expected {', '.join(missing)}, found none; try: kubectl logs of the pod that makes collections"
-        return Answer("CollectionsMade", "False", "Missing", said)
-    return Answer("CollectionsMade", "True", "Made", "all collections that are asked for are there")
+        yield Answer("CollectionsMade", "False", "Missing", said)
+    else:
+        said = "all collections that are asked for are there; their dimensions and distances are not compared"
+        yield Answer("CollectionsMade", "True", "Made", said)

@@ -1,15 +1,16 @@
 """One resource: what there is → desired → plan → steps → status. Called again and again, it ends in the same."""
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 import structlog
 
+from kgents_operator.answers import again_s
 from kgents_operator.config import Config
-from kgents_operator.desired.network import shut
-from kgents_operator.desired.outcome import CLAIM, STATEFULSET, Desired, Observed, Place, Refusal
+from kgents_operator.desired.network import opened, shut
+from kgents_operator.desired.outcome import CLAIM, STATEFULSET, Desired, Observed, Place, Refusal, servers
 from kgents_operator.desired.owner import DESIRED, RESTART, Owner
 from kgents_operator.desired.postgres import CLUSTER
 from kgents_operator.journal import Journal
@@ -18,10 +19,9 @@ from kgents_operator.live import Live, live
 from kgents_operator.managed import Managed
 from kgents_operator.plan import Apply, Grow, Remove, foreign, plan
 from kgents_operator.source import Writer
-from kgents_operator.status import Figures, Findings, changes, timed, unread
+from kgents_operator.status import TIME, Figures, Findings, Seen, changes, timed, unread
 from kgents_operator.store import Objects, children
 from kgents_shared.kubernetes.error import ApiError
-from kgents_shared.kubernetes.sink import Key
 from kgents_shared.runtime.clock import Clock
 
 Json = dict[str, Any]
@@ -34,6 +34,8 @@ CONTESTED_S: Final = 600.0
 
 SERVERS: Final = (STATEFULSET, CLUSTER)
 """What has the data: its changes are in the audit trail."""
+
+TIME_OF_EVENT: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 _log = structlog.get_logger(__name__)
 
@@ -56,7 +58,7 @@ class Reconciler:
         writer: Writer,
         clock: Clock,
         stores: Mapping[str, Objects],
-        figures: Callable[[Key], Figures],
+        figures: Callable[[str, Sequence[str]], Figures],
         closed: Callable[[Owner], Iterable[str]],
         journal: Journal,
     ) -> None:
@@ -87,8 +89,8 @@ class Reconciler:
         """Secrets may have been deleted, which no watch shows."""
         self._with_secrets.clear()
 
-    async def run(self, content: Json) -> None:
-        """Do what is to be done for one resource.
+    async def run(self, content: Json) -> float | None:
+        """Do what is to be done for one resource; returns after how many seconds again.
 
         Raises:
             ApiError: the server refused something; the status says so already, if it could be written.
@@ -98,6 +100,7 @@ class Reconciler:
         self._policies[owner.uid] = owner, spec.deletion_policy
         annotations = content["metadata"].get("annotations") or {}
         is_paused = annotations.get(PAUSED) == "true"
+        cut_error = await self._end_cuts(owner)
         found = self._children(owner)
         wanted = await self._desired(owner, spec, annotations, found)
         if refusal is not None:
@@ -106,9 +109,10 @@ class Reconciler:
         error: ApiError | TimeoutError | None = None
         if not is_paused and wanted.refusal is None:
             findings, error = await self._do(owner, spec, annotations, wanted, found)
-        await self._say(content, owner, spec, wanted, findings)
-        if error is not None:
+        again = await self._say(content, owner, spec, wanted, findings)
+        if (error := error or cut_error) is not None:
             raise error
+        return again
 
     async def _desired(
         self, owner: Owner, spec: Any, annotations: dict[str, str], found: Mapping[Place, Live]
@@ -127,6 +131,20 @@ class Reconciler:
             return msgspec.structs.replace(wanted, objects=made)
         return wanted
 
+    async def _end_cuts(self, owner: Owner) -> ApiError | TimeoutError | None:
+        """First of all, and where nothing else is changed, too: whatever becomes of the resource, a cut ends in time.
+
+        Returns why one could not be ended.
+        """
+        closed = set(self._closed(owner))
+        try:
+            for place, each in self._children(owner).items():
+                if place[0] == "NetworkPolicy" and place[1] not in closed and (document := opened(each.content)):
+                    await self._apply(owner, Apply(place, document))
+        except (ApiError, TimeoutError) as error:
+            return error
+        return None
+
     async def _do(
         self, owner: Owner, spec: Any, annotations: dict[str, str], wanted: Desired[Any], found: Mapping[Place, Live]
     ) -> tuple[Findings, ApiError | TimeoutError | None]:
@@ -136,7 +154,9 @@ class Reconciler:
         refusal, fault, error = None, "", None
         try:
             await self._check_names(owner, wanted, found)
-            await self._make_secrets(owner, spec, annotations, wanted)
+            made = await self._make_secrets(owner, spec, annotations, wanted)
+            if made and any(kind in SERVERS for kind, _ in found):
+                await self._say_renewed(owner, made)
             for step in plan(owner, wanted, found, self._applied_to(owner)):
                 if isinstance(step, Grow):
                     growth_fault = await self._grow(owner, step)
@@ -183,16 +203,30 @@ class Reconciler:
                 )
                 raise NameTaken(Refusal("NameTaken", message))
 
-    async def _make_secrets(self, owner: Owner, spec: Any, annotations: dict[str, str], wanted: Desired[Any]) -> None:
-        rotation = f"{annotations.get(RESTART, '')}/{spec.tls.secret_name}"
+    async def _make_secrets(
+        self, owner: Owner, spec: Any, annotations: dict[str, str], wanted: Desired[Any]
+    ) -> list[str]:
+        """Those that are not there; returns their names."""
+        rotation, made = f"{annotations.get(RESTART, '')}/{spec.tls.secret_name}", list[str]()
         if self._with_secrets.get(owner.uid) == rotation:
-            return
+            return made
         for document in self._kind.secrets(owner, wanted.names, spec, self._clock.now()):
             if await self._writer.create_secret(document):
                 name = document["metadata"]["name"]
+                made.append(name)
                 _log.info("secret_made", namespace=owner.namespace, name=name)
                 self._journal.note(owner, f"Secret {name} was made", after={"rotation": annotations.get(RESTART, "")})
         self._with_secrets[owner.uid] = rotation
+        return made
+
+    async def _say_renewed(self, owner: Owner, secrets: list[str]) -> None:
+        """Somebody has deleted Secrets of a server that runs with what was in them."""
+        said = (
+            f"{', '.join(secrets)} was made again with new content, which servers take when they start: until then "
+            f"logins with it fail; try: kubectl annotate {owner.kind.lower()} {owner.name} {RESTART}=NEW --overwrite"
+        )
+        event = {"type": "Secrets", "status": "False", "reason": "SecretMadeAgain", "message": said}
+        await self._writer.events(owner, [event], self._clock.now().strftime(TIME_OF_EVENT))
 
     async def _apply(self, owner: Owner, step: Apply) -> None:
         api = BY_KIND[step.place[0]]
@@ -248,30 +282,31 @@ class Reconciler:
             TimeoutError: no answer in time.
         """
         owner, before, now = self._owner(content), content.get("status") or {}, self._clock.now()
-        after = unread(before, fault, now.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        after = unread(before, fault, now.strftime(TIME))
         await self._writer.put_status(self._kind.api, owner, after)
         (ready,) = (each for each in after["conditions"] if each["type"] == "Ready")
         if list(changes(before, {"conditions": [ready]})):  # one event, not one for each condition
-            await self._writer.events(owner, [ready], now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+            await self._writer.events(owner, [ready], now.strftime(TIME_OF_EVENT))
 
-    async def _say(self, content: Json, owner: Owner, spec: Any, wanted: Desired[Any], findings: Findings) -> None:
-        """Write the status, if it is another one, and an event for each condition that changed."""
+    async def _say(
+        self, content: Json, owner: Owner, spec: Any, wanted: Desired[Any], findings: Findings
+    ) -> float | None:
+        """Write the status, if it is another one, and an event for each condition that changed.
+
+        Returns after how many seconds it may be another one by itself.
+        """
         objects = {place: each.content for place, each in self._children(owner).items()}
-        figures = self._figures((owner.namespace, owner.name))
+        figures = self._figures(owner.namespace, servers(wanted, objects))
         if figures.backend and figures.backend not in self._kind.backends:
             figures = Figures(fault="no pulses of this server")  # they are of another kind's of the same name
         generation = int(content["metadata"].get("generation", 0))
-        before = content.get("status") or {}
-        now = self._clock.now()
-        after = timed(
-            self._kind.status(spec, generation, wanted, objects, findings, figures),
-            before,
-            now.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        )
-        if after == before:
-            return
-        await self._writer.put_status(self._kind.api, owner, after)
-        await self._writer.events(owner, list(changes(before, after)), now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+        before, now = content.get("status") or {}, self._clock.now()
+        seen = Seen(spec, wanted, objects, findings, figures, generation, before, now)
+        after = timed(self._kind.status(seen), before, now.strftime(TIME))
+        if after != before:
+            await self._writer.put_status(self._kind.api, owner, after)
+            await self._writer.events(owner, list(changes(before, after)), now.strftime(TIME_OF_EVENT))
+        return again_s(after, now)
 
     def _read(self, content: Json) -> tuple[Owner, Any, Refusal | None]:
         """The resource; one that is not as its schema says, since that is an older one, is refused."""

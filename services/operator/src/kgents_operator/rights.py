@@ -10,20 +10,20 @@ from typing import Any, Final
 import yaml
 
 from kgents_operator.config import Config
-from kgents_operator.kinds import CHILDREN, DISRUPTION_API, EVENTS, LEASES, PODS, RESOURCES, SECRETS, Api
+from kgents_operator.kinds import CHILDREN, DISRUPTION_API, EVENTS, JOURNAL, LEASES, PODS, RESOURCES, SECRETS, Api
 
 NAME: Final = "kgents-operator"
 
 
 def roles(config: Config) -> list[dict[str, Any]]:
-    """What this configuration needs: a role for where it works, and one for the Lease."""
+    """What this configuration needs: a role for where it works, and one for the Leases and what waits beside them."""
     rules = [_rule(each) for each in (*RESOURCES, *CHILDREN, SECRETS, EVENTS)]
     rules += [_status(each) for each in RESOURCES]
     rules += disruption_rules() if config.disruptions else []
     kind = "Role" if config.namespaces else "ClusterRole"
     places = [{"namespace": each} for each in config.namespaces] or [{}]
     return [_role(kind, {"name": NAME, **place}, rules) for place in places] + [
-        _role("Role", {"name": f"{NAME}-lease", "namespace": config.lease_namespace}, [_rule(LEASES)])
+        _role("Role", {"name": f"{NAME}-lease", "namespace": config.lease_namespace}, [_rule(LEASES), _rule(JOURNAL)])
     ]
 
 

@@ -37,9 +37,19 @@ class Objects:
 
     def put(self, key: Key, found: Json) -> Live:
         """Take over an object, unless it is older than what is known: an answer to a write may be before its watch."""
-        new, old = live(found | {"kind": self.api.kind, "apiVersion": self.api.api_version}), self.found.get(key)
+        new, old = self._live(found), self.found.get(key)
         if old is not None and old.uid == new.uid and _version(new) < _version(old):
             return old
+        return self._take(key, new)
+
+    def take(self, key: Key, found: Json) -> Live:
+        """Take over an object, whatever is known."""
+        return self._take(key, self._live(found))
+
+    def _live(self, found: Json) -> Live:
+        return live(found | {"kind": self.api.kind, "apiVersion": self.api.api_version})
+
+    def _take(self, key: Key, new: Live) -> Live:
         self.found[key] = new
         self._touch(key, new)
         return new
@@ -59,14 +69,20 @@ class Part:
     def __init__(self, objects: Objects, namespace: str) -> None:
         self._objects = objects
         self._namespace = namespace
+        self._older: dict[Key, Json] = {}  # what was shown last, of that which is known in a newer version
 
     def known(self) -> list[Key]:
         return [each for each in self._objects.known() if self._namespace in ("", each[0])]
 
     def put(self, key: Key, found: Json) -> None:
-        self._objects.put(key, found)
+        version = found["metadata"].get("resourceVersion", "")
+        if self._objects.put(key, found).version != version:
+            self._older[key] = found
+        else:
+            self._older.pop(key, None)
 
     def drop(self, key: Key, uid: str) -> None:
+        self._older.pop(key, None)
         old = self._objects.found.get(key)
         if old is not None and old.uid == uid:
             self._objects.forget(key)
@@ -75,6 +91,11 @@ class Part:
         for key in self.known():
             if key not in keys:
                 self._objects.forget(key)
+        # A list is all that there is: one that shows older versions is of a store that was restored from a copy.
+        for key, found in self._older.items():
+            if key in keys:
+                self._objects.take(key, found)
+        self._older.clear()
 
     def wants_more(self) -> bool:
         return False

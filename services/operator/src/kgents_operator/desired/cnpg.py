@@ -3,9 +3,9 @@
 from typing import Any, Final
 
 from kgents_operator.desired import settings
-from kgents_operator.desired.names import Names
 from kgents_operator.desired.owner import DATABASE, IDENTITY, MARK, Owner
-from kgents_operator.desired.server import identity
+from kgents_operator.desired.postgres_names import PostgresNames
+from kgents_operator.desired.postgres_server import volume
 from kgents_operator.images import Images
 from kgents_operator.resources.postgres import Spec
 from kgents_shared.kubernetes.quantity import number
@@ -16,14 +16,14 @@ GROUP: Final = "postgresql.cnpg.io"
 API_VERSION: Final = f"{GROUP}/v1"
 
 
-def cluster(owner: Owner, names: Names, spec: Spec, images: Images) -> Json:
+def cluster(owner: Owner, names: PostgresNames, spec: Spec, images: Images) -> Json:
     """The Cluster. It has no owner: its volumes go with it, and one deletion must not take the data."""
     memory = number(str(spec.resources.limits.memory)) or 512 * settings.MIB
     storage: Json = {"size": str(spec.storage.size)}
     if spec.storage.storage_class_name is not None:
         storage["storageClass"] = spec.storage.storage_class_name
     found = owner.retained(API_VERSION, "Cluster", names.name, DATABASE)
-    found["metadata"]["annotations"] = {IDENTITY: identity(spec)}
+    found["metadata"]["annotations"] = {IDENTITY: volume(spec).holds}
     return found | {
         "spec": {
             "instances": spec.replicas,
@@ -70,7 +70,7 @@ def cluster(owner: Owner, names: Names, spec: Spec, images: Images) -> Json:
     }
 
 
-def pooler(owner: Owner, names: Names, spec: Spec) -> Json:
+def pooler(owner: Owner, names: PostgresNames, spec: Spec) -> Json:
     """CloudNativePG's own PgBouncer before the primary."""
     return owner.owned(API_VERSION, "Pooler", names.pooler, "pooler") | {
         "spec": {

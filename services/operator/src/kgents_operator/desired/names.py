@@ -1,8 +1,8 @@
-"""What the objects of a PostgresCluster are called, and where it is reached. Pure."""
+"""What the objects of a resource are called, and where it is reached: what is so for every kind. Pure."""
+
+from typing import ClassVar
 
 from msgspec import Struct
-
-from kgents_operator.resources.postgres import POOLER_PORT, PORT
 
 
 class Names(Struct, frozen=True):
@@ -10,52 +10,51 @@ class Names(Struct, frozen=True):
 
     name: str
     namespace: str
-    is_cnpg: bool = False
-    """Whether CloudNativePG runs the server, and names its Service and Secrets."""
+
+    port: ClassVar[int]
+    """Of the server."""
+    of_secrets: ClassVar[str] = ""
+    """Part of the name of each Secret: Secrets outlive their resource and are never read, so without it a resource of
+    another kind that had the same name would leave its own to this one."""
 
     @property
     def config(self) -> str:
         return f"{self.name}-config"
 
     @property
-    def pooler(self) -> str:
-        return f"{self.name}-pooler"
-
-    @property
     def backup(self) -> str:
         return f"{self.name}-backup"
 
     @property
-    def archive(self) -> str:
-        """The folder of the backups' volume with every change."""
-        return f"{self.name}-wal"
+    def nodes(self) -> str:
+        """The Service that gives each pod a name of its own, where there may be several."""
+        return f"{self.name}-nodes"
 
     @property
     def server(self) -> str:
         """The Service of the server that takes writes."""
-        return f"{self.name}-rw" if self.is_cnpg else self.name
-
-    @property
-    def claim(self) -> str:
-        """The PersistentVolumeClaim of the one server."""
-        return f"data-{self.name}-0"
+        return self.name
 
     @property
     def host(self) -> str:
-        return f"{self.server}.{self.namespace}.svc"
-
-    @property
-    def pooler_host(self) -> str:
-        return f"{self.pooler}.{self.namespace}.svc"
+        return self.host_of(self.server)
 
     @property
     def endpoint(self) -> str:
-        return f"{self.host}:{PORT}"
+        return f"{self.host}:{self.port}"
 
-    @property
-    def pooler_endpoint(self) -> str:
-        return f"{self.pooler_host}:{POOLER_PORT}"
+    def host_of(self, service: str) -> str:
+        """The host of a Service."""
+        return f"{service}.{self.namespace}.svc"
+
+    def node(self, pod: str) -> str:
+        """The host of a pod."""
+        return f"{pod}.{self.host_of(self.nodes)}"
+
+    def claim(self, ordinal: int = 0) -> str:
+        """The PersistentVolumeClaim of a server."""
+        return f"data-{self.name}-{ordinal}"
 
     def secret(self, login: str) -> str:
-        """The Secret of a login: credentials, monitor, replicator, pooler, or of the certificate: tls."""
-        return f"{self.name}-{login}"
+        """The Secret of a login: credentials, monitor and others of the kind; or of the certificate: tls."""
+        return f"{self.name}-{self.of_secrets}{login}"

@@ -27,6 +27,16 @@ class Observed(Struct, frozen=True):
     """Whether the server knows Clusters of CloudNativePG; None: not known."""
 
 
+class Volume(Struct, frozen=True):
+    """What each server keeps its data on."""
+
+    holds: str
+    """What is on it: a volume of anything else is never started on."""
+    size: str
+    storage_class: str | None
+    when_deleted: str
+
+
 class Refusal(Struct, frozen=True):
     """Why nothing is applied."""
 
@@ -57,10 +67,11 @@ def claimed(claim: Json | None) -> str | None:
     return str(found) if found is not None else None
 
 
-def template_size(statefulset: Json | None) -> str | None:
-    """What its volumes were made with: no StatefulSet changes it."""
-    templates = (statefulset or {}).get("spec", {}).get("volumeClaimTemplates") or [None]
-    return claimed(templates[0])
+def template(statefulset: Json | None) -> Json | None:
+    """What its volumes were made of: no StatefulSet changes it."""
+    found = (statefulset or {}).get("spec", {}).get("volumeClaimTemplates") or [None]
+    made: Json | None = found[0]
+    return made
 
 
 def growth(objects: dict[Place, Json], claims: dict[str, str], size: str) -> dict[str, str]:
@@ -73,26 +84,42 @@ def growth(objects: dict[Place, Json], claims: dict[str, str], size: str) -> dic
     return found
 
 
-def mismatch(kept: Json, holds: str, wanted: str) -> Refusal | None:
-    """Why a server that asks for `wanted` is not started on data that was kept: they are others, or are on more.
+def mismatch(kept: Json, wanted: Volume) -> Refusal | None:
+    """Why a server is not started on data that was kept: what may not change of a resource is another one here.
 
     Args:
         kept: a claim, or a Cluster of CloudNativePG.
-        holds: what should be on it.
-        wanted: the size that is asked for.
+        wanted: what is asked for.
     """
-    where = f"{kept['kind']} {kept['metadata']['name']}"
+    where, storage = f"{kept['kind']} {kept['metadata']['name']}", kept["spec"].get("storage", {})
     found = (kept["metadata"].get("annotations") or {}).get(IDENTITY, "")
-    if found != holds:
+    if found != wanted.holds:
         message = (
-            f"expected {where} to hold {holds}, found {found or 'no such annotation'}: nothing is started on it; "
-            "ask for what it holds, or use another name"
+            f"expected {where} to hold {wanted.holds}, found {found or 'no such annotation'}: nothing is started on "
+            "it; ask for what it holds, or use another name"
         )
         return Refusal("VolumeMismatch", message)
-    asked = claimed(kept) or kept["spec"].get("storage", {}).get("size")
-    if (number(str(asked)) or 0) > (number(wanted) or 0):
-        return Refusal("StorageShrinks", f"expected at least the {asked} of {where}, found {wanted}")
+    class_ = kept["spec"].get("storageClassName") or storage.get("storageClass")
+    if wanted.storage_class not in (None, class_):
+        message = (
+            f"expected {where} to be of the storage class {wanted.storage_class}, found {class_ or 'none'}: it cannot "
+            "change; ask for that class or for none, or use another name"
+        )
+        return Refusal("VolumeMismatch", message)
+    asked = claimed(kept) or storage.get("size")
+    if (number(str(asked)) or 0) > (number(wanted.size) or 0):
+        return Refusal("StorageShrinks", f"expected at least the {asked} of {where}, found {wanted.size}")
     return None
+
+
+def servers(wanted: Desired[Any], objects: Mapping[Place, Json]) -> list[str]:
+    """The pods with the data, the one that takes writes first: by their names the stream knows them."""
+    cluster = objects.get(("Cluster", wanted.names.name))
+    if cluster is None:
+        return [each.removeprefix("data-") for each in wanted.claims] or [f"{wanted.names.name}-0"]
+    state = cluster.get("status") or {}
+    primary, names = str(state.get("currentPrimary") or ""), state.get("instanceNames") or ()
+    return [primary, *(str(each) for each in names if each != primary)]
 
 
 def left(wanted: Desired[Any], objects: Mapping[Place, Json], component: str) -> list[str]:

@@ -40,29 +40,36 @@ class Owner(Struct, frozen=True):
         """The label of its objects, with its name as value."""
         return cluster_label(self.kind)
 
-    def labels(self, component: str) -> dict[str, str]:
-        """Of an object, and of its pods."""
+    def marks(self, component: str) -> dict[str, str]:
+        """By which an object is ours, with an owner or without."""
         program = self.kind.removesuffix("Cluster").lower()
         return {
             "app.kubernetes.io/name": program if component in SERVERS else component,
-            "app.kubernetes.io/instance": self.name,
             COMPONENT: component,
             "app.kubernetes.io/managed-by": MANAGER,
             self.label: self.name,
         }
+
+    def labels(self, component: str) -> dict[str, str]:
+        """Of an object that has an owner, and of its pods."""
+        return self.marks(component) | {"app.kubernetes.io/instance": self.name}
 
     def selector(self, component: str) -> dict[str, str]:
         """What finds the pods of a component."""
         return {self.label: self.name, COMPONENT: component}
 
     def retained(self, api_version: str, kind: str, name: str, component: str) -> Json:
-        """An object that outlives the resource, without what it holds."""
-        metadata = {"name": name, "namespace": self.namespace, "labels": self.labels(component)}
+        """An object that outlives the resource, without what it holds.
+
+        Argo CD takes what has an instance label and no owner for its own, and deletes it where no manifest has it.
+        """
+        metadata = {"name": name, "namespace": self.namespace, "labels": self.marks(component)}
         return {"apiVersion": api_version, "kind": kind, "metadata": metadata}
 
     def owned(self, api_version: str, kind: str, name: str, component: str) -> Json:
         """An object that goes with the resource, without what it holds."""
         found = self.retained(api_version, kind, name, component)
+        found["metadata"]["labels"] = self.labels(component)
         found["metadata"]["ownerReferences"] = [
             {
                 "apiVersion": self.api_version, "kind": self.kind, "name": self.name, "uid": self.uid,

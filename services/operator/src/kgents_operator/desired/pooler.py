@@ -3,11 +3,11 @@
 from typing import Any, Final
 
 from kgents_operator.desired import settings
-from kgents_operator.desired.names import Names
 from kgents_operator.desired.network import allowed, everywhere, policy, port
 from kgents_operator.desired.owner import MARK, RESTART, Owner, digest
 from kgents_operator.desired.pods import POOLER_UID, config, container, mount, pod, secret
-from kgents_operator.desired.server import CLIENT
+from kgents_operator.desired.postgres_names import PostgresNames
+from kgents_operator.desired.postgres_server import CLIENT
 from kgents_operator.desired.stateful import apart
 from kgents_operator.images import Images
 from kgents_operator.resources.postgres import POOLER_PORT, Spec
@@ -19,7 +19,7 @@ REPLICAS: Final = 2
 """So that one of them can be away; each has connections to the server of its own."""
 
 
-def objects(owner: Owner, names: Names, spec: Spec, images: Images, restart: str) -> list[Json]:
+def objects(owner: Owner, names: PostgresNames, spec: Spec, images: Images, restart: str) -> list[Json]:
     """All of it."""
     service = owner.owned("v1", "Service", names.pooler, POOLER)
     budget = owner.owned("policy/v1", "PodDisruptionBudget", names.pooler, POOLER)
@@ -35,7 +35,7 @@ def objects(owner: Owner, names: Names, spec: Spec, images: Images, restart: str
     ]
 
 
-def _deployment(owner: Owner, names: Names, spec: Spec, images: Images, restart: str) -> Json:
+def _deployment(owner: Owner, names: PostgresNames, spec: Spec, images: Images, restart: str) -> Json:
     ini = settings.pgbouncer(spec, names.host)
     annotations = {"kgents.io/config": digest(ini)} | ({RESTART: restart} if restart else {})
     template = pod(

@@ -2,10 +2,10 @@
 
 from typing import Any, Final
 
-from kgents_operator.desired import backup, cnpg, pooler, server
-from kgents_operator.desired.names import Names
+from kgents_operator.desired import cnpg, pooler, postgres_backup, postgres_server
 from kgents_operator.desired.outcome import CLAIM, STATEFULSET, Desired, Observed, Refusal, growth, mismatch
 from kgents_operator.desired.owner import RESTART, Owner, stamped
+from kgents_operator.desired.postgres_names import PostgresNames
 from kgents_operator.images import Images
 from kgents_operator.resources.postgres import Spec
 
@@ -15,9 +15,9 @@ CLUSTER: Final = "Cluster"
 
 def desired(
     owner: Owner, spec: Spec, annotations: dict[str, str], observed: Observed, images: Images
-) -> Desired[Names]:
+) -> Desired[PostgresNames]:
     """All objects of a resource but its Secrets."""
-    names = Names(owner.name, owner.namespace, is_cnpg=_is_cnpg(owner, spec, observed))
+    names = PostgresNames(owner.name, owner.namespace, is_cnpg=_is_cnpg(owner, spec, observed))
     if refusal := _refusal(owner, names, spec, observed):
         return Desired(names, refusal=refusal)
     restart = annotations.get(RESTART, "")
@@ -25,9 +25,9 @@ def desired(
         found = _of_cnpg(owner, names, spec, images)
     else:
         found = _of_ours(owner, names, spec, images, observed, restart)
-    if (job := backup.cronjob(owner, names, spec, images)) is not None:
+    if (job := postgres_backup.cronjob(owner, names, spec, images)) is not None:
         found.append(job)
-    claims = {} if names.is_cnpg else {names.claim: owner.name}
+    claims = {} if names.is_cnpg else {names.claim(): owner.name}
     grown = growth(observed.objects, claims, str(spec.storage.size))
     return Desired(names, [stamped(each) for each in found], growth=grown, claims=claims)
 
@@ -40,11 +40,11 @@ def _is_cnpg(owner: Owner, spec: Spec, observed: Observed) -> bool:
 
 
 def _has_own_server(owner: Owner, observed: Observed) -> bool:
-    names = Names(owner.name, owner.namespace)
-    return (STATEFULSET, owner.name) in observed.objects or (CLAIM, names.claim) in observed.objects
+    names = PostgresNames(owner.name, owner.namespace)
+    return (STATEFULSET, owner.name) in observed.objects or (CLAIM, names.claim()) in observed.objects
 
 
-def _refusal(owner: Owner, names: Names, spec: Spec, observed: Observed) -> Refusal | None:
+def _refusal(owner: Owner, names: PostgresNames, spec: Spec, observed: Observed) -> Refusal | None:
     if spec.replicas > 1 and not names.is_cnpg:
         message = (
             f"expected 1 replica of a server that was made with 1, found {spec.replicas}: the server goes on as it is; "
@@ -62,24 +62,26 @@ def _refusal(owner: Owner, names: Names, spec: Spec, observed: Observed) -> Refu
     return _kept_data(owner, names, spec, observed)
 
 
-def _kept_data(owner: Owner, names: Names, spec: Spec, observed: Observed) -> Refusal | None:
+def _kept_data(owner: Owner, names: PostgresNames, spec: Spec, observed: Observed) -> Refusal | None:
     """Data of an earlier resource of this name is taken only by one that asks for the same."""
-    place = (CLUSTER, owner.name) if names.is_cnpg else (CLAIM, names.claim)
+    place = (CLUSTER, owner.name) if names.is_cnpg else (CLAIM, names.claim())
     kept = observed.objects.get(place)
-    return None if kept is None else mismatch(kept, server.identity(spec), str(spec.storage.size))
+    return None if kept is None else mismatch(kept, postgres_server.volume(spec))
 
 
-def _of_ours(owner: Owner, names: Names, spec: Spec, images: Images, observed: Observed, restart: str) -> list[Json]:
+def _of_ours(
+    owner: Owner, names: PostgresNames, spec: Spec, images: Images, observed: Observed, restart: str
+) -> list[Json]:
     current = observed.objects.get((STATEFULSET, owner.name))
     found = [
-        server.configuration(owner, names, spec),
-        server.service(owner, names),
-        server.network(owner, spec),
-        server.statefulset(owner, names, spec, images, restart, current),
+        postgres_server.configuration(owner, names, spec),
+        postgres_server.service(owner, names),
+        postgres_server.network(owner, spec),
+        postgres_server.statefulset(owner, names, spec, images, restart, current),
     ]
     return found + (pooler.objects(owner, names, spec, images, restart) if spec.pooler.enabled else [])
 
 
-def _of_cnpg(owner: Owner, names: Names, spec: Spec, images: Images) -> list[Json]:
-    found = [server.configuration(owner, names, spec), cnpg.cluster(owner, names, spec, images)]
+def _of_cnpg(owner: Owner, names: PostgresNames, spec: Spec, images: Images) -> list[Json]:
+    found = [postgres_server.configuration(owner, names, spec), cnpg.cluster(owner, names, spec, images)]
     return found + ([cnpg.pooler(owner, names, spec)] if spec.pooler.enabled else [])

@@ -70,6 +70,6 @@ def _refusal(
         return Refusal("ScaleInRefused", message)
     for claim in (names.claim(0), *others):
         kept = objects.get((CLAIM, claim))
-        if kept is not None and (found := mismatch(kept, qdrant_server.IDENTIFIED, str(spec.storage.size))) is not None:
+        if kept is not None and (found := mismatch(kept, qdrant_server.volume(spec))) is not None:
             return found
     return None

@@ -1,23 +1,16 @@
 """What the objects of a QdrantCluster are called, and where it is reached. Pure."""
 
-from msgspec import Struct
+from typing import ClassVar
 
+from kgents_operator.desired.names import Names
 from kgents_operator.resources.qdrant import PORT
 
 
-class QdrantNames(Struct, frozen=True):
-    """Of one resource."""
+class QdrantNames(Names, frozen=True):
+    """Keys: credentials, monitor."""
 
-    name: str
-    namespace: str
-
-    @property
-    def config(self) -> str:
-        return f"{self.name}-config"
-
-    @property
-    def backup(self) -> str:
-        return f"{self.name}-backup"
+    port: ClassVar[int] = PORT
+    of_secrets: ClassVar[str] = "qdrant-"
 
     @property
     def collections(self) -> str:
@@ -25,31 +18,10 @@ class QdrantNames(Struct, frozen=True):
         return f"{self.name}-collections"
 
     @property
-    def nodes(self) -> str:
-        """The Service that gives each peer a name of its own."""
-        return f"{self.name}-nodes"
-
-    @property
     def domain(self) -> str:
         """What follows the name of a pod in its host."""
-        return f"{self.nodes}.{self.namespace}.svc"
-
-    @property
-    def host(self) -> str:
-        return f"{self.name}.{self.namespace}.svc"
-
-    @property
-    def endpoint(self) -> str:
-        return f"{self.host}:{PORT}"
+        return self.host_of(self.nodes)
 
     def peer(self, ordinal: int) -> str:
         """A pod."""
         return f"{self.name}-{ordinal}"
-
-    def claim(self, ordinal: int) -> str:
-        """The PersistentVolumeClaim of a peer."""
-        return f"data-{self.peer(ordinal)}"
-
-    def secret(self, login: str) -> str:
-        """The Secret of a key: credentials, monitor, or of the certificate: tls. Named as those of a RedisCluster."""
-        return f"{self.name}-qdrant-{login}"

@@ -7,9 +7,10 @@ from msgspec import Struct
 
 from kgents_operator.desired import pods, stateful
 from kgents_operator.desired.network import allowed, port
+from kgents_operator.desired.outcome import Volume
 from kgents_operator.desired.owner import DATABASE, RESTART, Owner
 from kgents_operator.desired.qdrant_names import QdrantNames
-from kgents_operator.desired.stateful import VOLUME, Stateful, Volume
+from kgents_operator.desired.stateful import VOLUME, Stateful
 from kgents_operator.files import text as file
 from kgents_operator.images import Images
 from kgents_operator.resources.qdrant import GRPC_PORT, PORT, RAFT_PORT, Collection, Spec
@@ -27,8 +28,16 @@ PEERS: Final = "kgents.io/peers"
 SERVER_FILES: Final = ("production.yaml", "qdrant-start")
 """What a peer starts with: only a change of these starts it again."""
 DATA: Final = "/data"
+INIT: Final = "/qdrant/init"
+"""Where a server notes that it has started, as in Qdrant's own chart: its image cannot be written."""
 COPIES: Final = 2
 """Of each shard of a collection that we make, where there are as many peers."""
+
+
+def volume(spec: Spec) -> Volume:
+    """Of each peer."""
+    asked = spec.storage
+    return Volume(IDENTIFIED, str(asked.size), asked.storage_class_name, spec.deletion_policy)
 
 
 class Made(Struct, frozen=True):
@@ -86,7 +95,6 @@ class Made(Struct, frozen=True):
 
     def peers(self, count: int, current: Json | None) -> Json:
         """All of them. `current`: as they are."""
-        storage = self.spec.storage
         server = Stateful(
             component=DATABASE,
             name=self.names.name,
@@ -96,7 +104,7 @@ class Made(Struct, frozen=True):
             read={each: file(each) for each in SERVER_FILES},
             restart=self.restart,
             pod=self._pod(),
-            volume=Volume(IDENTIFIED, str(storage.size), storage.storage_class_name, self.spec.deletion_policy),
+            volume=volume(self.spec),
         )
         found = stateful.statefulset(self.owner, server, current)
         found["metadata"]["annotations"] = {PEERS: str(count)}
@@ -134,6 +142,7 @@ class Made(Struct, frozen=True):
                 pods.text("DOMAIN", self.names.domain),
                 pods.text("CONFIG", "/config"),
                 pods.text("DATA", DATA),
+                pods.text("QDRANT_INIT_FILE_PATH", f"{INIT}/.qdrant-initialized"),
                 pods.text("QDRANT__STORAGE__STORAGE_PATH", f"{DATA}/storage"),
                 pods.text("QDRANT__STORAGE__SNAPSHOTS_PATH", f"{DATA}/snapshots"),
                 pods.from_secret("QDRANT__SERVICE__API_KEY", self.names.secret("credentials"), "api-key"),
@@ -149,7 +158,7 @@ class Made(Struct, frozen=True):
             readinessProbe=asked("/readyz") | {"timeoutSeconds": 5},
             volumeMounts=[
                 pods.mount(VOLUME, DATA, writable=True),
-                pods.mount("init", "/qdrant/init", writable=True),
+                pods.mount("init", INIT, writable=True),
                 pods.mount("config", "/config"),
                 pods.mount("config", "/qdrant/config/production.yaml") | {"subPath": "production.yaml"},
                 pods.mount("tls", "/tls"),

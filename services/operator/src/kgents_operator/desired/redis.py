@@ -43,7 +43,7 @@ def _claims(names: RedisNames, spec: Spec) -> dict[str, str]:
     if not spec.persistence.enabled:
         return {}
     replicas = {names.replica_claim(each): names.replicas for each in range(spec.replicas - 1)}
-    return {names.claim: names.name} | replicas
+    return {names.claim(): names.name} | replicas
 
 
 def _has_replicas(names: RedisNames, spec: Spec, objects: dict[Place, Json]) -> bool:
@@ -90,18 +90,28 @@ def _agreed(statefulset: Json) -> tuple[Any, Any]:
 
 def _refusal(names: RedisNames, spec: Spec, objects: dict[Place, Json]) -> Refusal | None:
     """Data of an earlier resource of this name is taken only by one that asks for the same."""
-    if not spec.persistence.enabled:
-        return None
     copies = [each for each in map(names.replica_claim, range(REPLICAS_MAX - 1)) if (CLAIM, each) in objects]
-    if copies and (CLAIM, names.claim) not in objects:
+    if not spec.persistence.enabled:
+        return _switched(names, [each for each in (names.claim(), *copies) if (CLAIM, each) in objects])
+    if copies and (CLAIM, names.claim()) not in objects:
         message = (
-            f"expected the volume {names.claim} of the primary, found none, and {', '.join(copies)} of {REPLICAS}: "
+            f"expected the volume {names.claim()} of the primary, found none, and {', '.join(copies)} of {REPLICAS}: "
             "nothing is started, since an empty primary empties its replicas; restore the volume, or delete the others"
         )
         return Refusal("PrimaryVolumeMissing", message)
-    size = str(spec.persistence.storage_size)
-    for claim in (names.claim, *copies):
+    for claim in (names.claim(), *copies):
         kept = objects.get((CLAIM, claim))
-        if kept is not None and (found := mismatch(kept, redis_server.IDENTIFIED, size)) is not None:
+        if kept is not None and (found := mismatch(kept, redis_server.volume(spec))) is not None:
             return found
     return None
+
+
+def _switched(names: RedisNames, kept: list[str]) -> Refusal | None:
+    """Why a server without a volume is not started while there are some."""
+    if not kept:
+        return None
+    message = (
+        f"expected persistence, since {', '.join(kept)} of {names.name} was kept, found it switched off: it cannot be "
+        "switched; enable it, delete the volumes, or use another name"
+    )
+    return Refusal("PersistenceSwitched", message)

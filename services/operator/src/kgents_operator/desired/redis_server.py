@@ -6,9 +6,10 @@ from msgspec import Struct
 
 from kgents_operator.desired import pods, redis_settings, stateful
 from kgents_operator.desired.network import port
+from kgents_operator.desired.outcome import Volume
 from kgents_operator.desired.owner import DATABASE, REPLICAS, Owner
 from kgents_operator.desired.redis_names import RedisNames
-from kgents_operator.desired.stateful import VOLUME, Stateful, Volume
+from kgents_operator.desired.stateful import VOLUME, Stateful
 from kgents_operator.files import text as file
 from kgents_operator.images import Images
 from kgents_operator.resources.redis import PORT, REPLICAS_MAX, Spec
@@ -24,6 +25,12 @@ LOGINS: Final = {"credentials": "app", "monitor": "kgents", "replica": "replica"
 SERVER_FILES: Final = ("tls.conf", "start", "redis-start", "redis-ready")
 """Beside its settings, what a server starts with: only a change of these starts it again."""
 DATA: Final = "/data"
+
+
+def volume(spec: Spec) -> Volume:
+    """Of each server, if they have any."""
+    asked = spec.persistence
+    return Volume(IDENTIFIED, str(asked.storage_size), asked.storage_class_name, spec.deletion_policy)
 
 
 class Made(Struct, frozen=True):
@@ -94,8 +101,6 @@ class Made(Struct, frozen=True):
         return {self.owner.label: self.owner.name, "app.kubernetes.io/name": "redis"}
 
     def _statefulset(self, component: str, name: str, count: int, current: Json | None, env: list[Json]) -> Json:
-        asked = self.spec.persistence
-        volume = Volume(IDENTIFIED, str(asked.storage_size), asked.storage_class_name, self.spec.deletion_policy)
         server = Stateful(
             component=component,
             name=name,
@@ -105,7 +110,7 @@ class Made(Struct, frozen=True):
             read={"redis.conf": redis_settings.redis(self.spec), **{each: file(each) for each in SERVER_FILES}},
             restart=self.restart,
             pod=self._pod(env),
-            volume=volume if asked.enabled else None,
+            volume=volume(self.spec) if self.spec.persistence.enabled else None,
         )
         return stateful.statefulset(self.owner, server, current)
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from kgents_operator.desired.network import allowed, everywhere, policy
-from kgents_operator.desired.outcome import template_size
+from kgents_operator.desired.outcome import Volume, claimed, template
 from kgents_operator.desired.owner import IDENTITY, MARK, RESTART, Owner, digest
 from kgents_operator.desired.pods import EXPORTER_UID, container
 from kgents_operator.resources.server import Bounded
@@ -14,16 +14,6 @@ Json = dict[str, Any]
 
 VOLUME: Final = "data"
 """The volume of a server, in its pod."""
-
-
-class Volume(Struct, frozen=True):
-    """What each server keeps its data on."""
-
-    holds: str
-    """What is on it: a volume of anything else is never started on."""
-    size: str
-    storage_class: str | None
-    when_deleted: str
 
 
 class Stateful(Struct, frozen=True):
@@ -64,11 +54,15 @@ def statefulset(owner: Owner, server: Stateful, current: Json | None) -> Json:
 
 def _claim(owner: Owner, component: str, volume: Volume, current: Json | None) -> Json:
     """As it was made: no StatefulSet can change it; claims grow by themselves."""
-    size = template_size(current) or volume.size
+    made = template(current)
+    size, labels = (
+        claimed(made) or volume.size,
+        (made or {}).get("metadata", {}).get("labels") or owner.marks(component),
+    )
     storage: Json = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}}
     if volume.storage_class is not None:
         storage["storageClassName"] = volume.storage_class
-    metadata = {"name": VOLUME, "annotations": {IDENTITY: volume.holds}, "labels": owner.labels(component)}
+    metadata = {"name": VOLUME, "annotations": {IDENTITY: volume.holds}, "labels": labels}
     return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": storage}
 
 

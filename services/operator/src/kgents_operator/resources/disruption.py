@@ -42,8 +42,13 @@ class Spec(Part, frozen=True):
     ]
     reason: Annotated[str, Meta(min_length=1, max_length=200, description="Why, for the audit trail.")]
     duration_seconds: Annotated[
-        int, Meta(ge=1, le=LONGEST_S, description="After so long the network is as it was, whatever happens.")
-    ] = 60
+        int,
+        Meta(
+            ge=1, le=LONGEST_S,
+            description="After so long the operator lets clients in again. A cut begins only while a second operator "
+            "stands by, which would do so if the first were lost.",
+        ),
+    ] = 60  # fmt: skip
     dry_run: Annotated[bool, Meta(description="Only name the pods, in the status; false: do it, to these.")] = True
     allow_last_replica: Annotated[
         bool, Meta(description="Whether it may take the last pod of the component that is ready.")

@@ -5,41 +5,11 @@ from typing import Annotated, ClassVar, Final, Literal
 from msgspec import Meta, Struct
 
 from kgents_operator.resources.backup import Backup
-from kgents_operator.resources.part import Conditions, Part, Quantity, Rule
-from kgents_operator.resources.server import Amounts, Bounded, DeletionPolicy, StorageClass, Tls, measured, stored
+from kgents_operator.resources.part import Part, Rule
+from kgents_operator.resources.server import Resources, ServerSpec, ServerStatus, Storage, measured
 
 PORT: Final = 5432
 POOLER_PORT: Final = 6432
-
-
-class Storage(Part, frozen=True):
-    """The volume of the data."""
-
-    rules: ClassVar[tuple[Rule, ...]] = stored("size", "PostgresCluster")
-
-    size: Annotated[Quantity, Meta(description="Of the volume; it can only grow.")] = "1Gi"
-    storage_class_name: StorageClass | None = None
-
-
-class Limits(Amounts, frozen=True):
-    """What the server may use at most."""
-
-    cpu: Quantity = "500m"
-    memory: Annotated[Quantity, Meta(description="shared_buffers is a quarter of it.")] = "512Mi"
-
-
-class Requests(Amounts, frozen=True):
-    """What is reserved for the server."""
-
-    cpu: Quantity = "100m"
-    memory: Quantity = "256Mi"
-
-
-class Resources(Bounded, frozen=True):
-    """Processor and memory of the server."""
-
-    limits: Limits = Limits()
-    requests: Requests = Requests()
 
 
 class Pooler(Part, frozen=True):
@@ -85,7 +55,7 @@ class Metrics(Part, frozen=True):
     port: Annotated[int, Meta(ge=1024, le=65535)] = 9187
 
 
-class Spec(Part, frozen=True):
+class Spec(ServerSpec, frozen=True, kw_only=True):
     """What is asked for. Passwords are no part of it: they are in Secrets, made once."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
@@ -116,12 +86,12 @@ class Spec(Part, frozen=True):
         int, Meta(ge=1, le=3, description="Above 1 it is a Cluster of CloudNativePG, whose operator must be installed.")
     ] = 1
     storage: Storage = Storage()
-    resources: Resources = Resources()
+    resources: Annotated[Resources, Meta(description="Of the server; shared_buffers is a quarter of its memory.")] = (
+        Resources()
+    )
     pooler: Pooler = Pooler()
     backup: Backups = Backups()
     metrics: Metrics = Metrics()
-    tls: Tls = Tls()
-    deletion_policy: DeletionPolicy = "Retain"
 
 
 class Connections(Part, frozen=True):
@@ -132,23 +102,12 @@ class Connections(Part, frozen=True):
     waiting: Annotated[int, Meta(description="Clients that wait for a connection of the pooler.")] | None = None
 
 
-class Status(Part, frozen=True):
+class Status(ServerStatus, frozen=True):
     """What was found. Figures are those of the stream; absent: not known."""
 
-    observed_generation: int = 0
-    phase: (
-        Annotated[
-            Literal["Pending", "Initializing", "Running", "Failed", "Degraded"], Meta(description="Absent: not known.")
-        ]
-        | None
-    ) = None
-    ready: Annotated[bool, Meta(description="Absent: not known.")] | None = None
     backend: Annotated[Literal["builtin", "cnpg"], Meta(description="Who runs the server.")] | None = None
-    endpoint: str | None = None
     pooler_endpoint: str | None = None
     connections: Connections | None = None
-    measured_at: Annotated[str, Meta(extra_json_schema={"format": "date-time"})] | None = None
-    conditions: Conditions = []
 
 
 class PostgresCluster(Struct, frozen=True):

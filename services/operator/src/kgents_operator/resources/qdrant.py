@@ -4,9 +4,8 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from msgspec import Meta, Struct
 
-from kgents_operator.resources.backup import Backup
-from kgents_operator.resources.part import Conditions, Part, Quantity, Rule
-from kgents_operator.resources.server import Amounts, Bounded, DeletionPolicy, StorageClass, Tls, stored
+from kgents_operator.resources.part import Part, Rule
+from kgents_operator.resources.server import MemoryStatus, Resources, ServerSpec, Storage
 
 PORT: Final = 6333
 GRPC_PORT: Final = 6334
@@ -15,36 +14,6 @@ REPLICAS_MAX: Final = 9
 COLLECTIONS_MAX: Final = 100
 """As many as collector-db reads of one server."""
 Name = Annotated[str, Meta(max_length=100, pattern="^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
-
-
-class Storage(Part, frozen=True):
-    """The volume of each peer: its data, and a snapshot of it while one is made."""
-
-    rules: ClassVar[tuple[Rule, ...]] = stored("size", "QdrantCluster")
-
-    size: Annotated[Quantity, Meta(description="Of each volume; it can only grow.")] = "1Gi"
-    storage_class_name: StorageClass | None = None
-
-
-class Limits(Amounts, frozen=True):
-    """What a peer may use at most."""
-
-    cpu: Quantity = "500m"
-    memory: Quantity = "512Mi"
-
-
-class Requests(Amounts, frozen=True):
-    """What is reserved for a peer."""
-
-    cpu: Quantity = "100m"
-    memory: Quantity = "256Mi"
-
-
-class Resources(Bounded, frozen=True):
-    """Processor and memory of each peer."""
-
-    limits: Limits = Limits()
-    requests: Requests = Requests()
 
 
 class Collection(Part, frozen=True):
@@ -70,7 +39,7 @@ class Metrics(Part, frozen=True):
     enabled: bool = True
 
 
-class Spec(Part, frozen=True):
+class Spec(ServerSpec, frozen=True):
     """What is asked for. API keys are no part of it: they are in Secrets, made once."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
@@ -88,7 +57,9 @@ class Spec(Part, frozen=True):
             description="Peers. They cannot become fewer. Two need each other; three go on while one is away.",
         ),
     ] = 1  # fmt: skip
-    storage: Storage = Storage()
+    storage: Annotated[
+        Storage, Meta(description="The volume of each peer: its data, and a snapshot of it while one is made.")
+    ] = Storage()
     resources: Resources = Resources()
     collections: Annotated[
         list[Collection],
@@ -98,10 +69,7 @@ class Spec(Part, frozen=True):
             extra_json_schema={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
         ),
     ] = []
-    backup: Backup = Backup()
     metrics: Metrics = Metrics()
-    tls: Tls = Tls()
-    deletion_policy: DeletionPolicy = "Retain"
 
 
 class Found(Part, frozen=True):
@@ -111,19 +79,9 @@ class Found(Part, frozen=True):
     vectors: Annotated[int, Meta(description="Absent: not known.")] | None = None
 
 
-class Status(Part, frozen=True):
+class Status(MemoryStatus, frozen=True):
     """What was found. Figures are those of the stream, as the first peer has them; absent: not known."""
 
-    observed_generation: int = 0
-    phase: (
-        Annotated[
-            Literal["Pending", "Initializing", "Running", "Failed", "Degraded"], Meta(description="Absent: not known.")
-        ]
-        | None
-    ) = None
-    ready: Annotated[bool, Meta(description="Absent: not known.")] | None = None
-    ready_replicas: Annotated[int, Meta(description="Peers that answer.")] | None = None
-    endpoint: str | None = None
     collection_count: int | None = None
     collections: (
         Annotated[
@@ -135,9 +93,6 @@ class Status(Part, frozen=True):
         ]
         | None
     ) = None
-    memory_usage: Annotated[str, Meta(description="What the process holds.")] | None = None
-    measured_at: Annotated[str, Meta(extra_json_schema={"format": "date-time"})] | None = None
-    conditions: Conditions = []
 
 
 class QdrantCluster(Struct, frozen=True):

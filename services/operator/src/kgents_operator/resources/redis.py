@@ -4,9 +4,8 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from msgspec import Meta, Struct
 
-from kgents_operator.resources.backup import Backup
-from kgents_operator.resources.part import Conditions, Part, Quantity, Rule
-from kgents_operator.resources.server import Amounts, Bounded, DeletionPolicy, StorageClass, Tls, measured, stored
+from kgents_operator.resources.part import Part, Quantity, Rule
+from kgents_operator.resources.server import Amounts, Bounded, MemoryStatus, ServerSpec, StorageClass, measured, stored
 
 PORT: Final = 6379
 REPLICAS_MAX: Final = 3
@@ -45,7 +44,7 @@ class Persistence(Part, frozen=True):
             "!has(self.enabled) || !has(oldSelf.enabled) || self.enabled == oldSelf.enabled",
             "persistence cannot be switched: make another RedisCluster",
         ),
-        *stored("storageSize", "RedisCluster"),
+        *stored("storageSize"),
     )
 
     enabled: Annotated[bool, Meta(description="Without it a restart loses every key. It cannot change.")] = True
@@ -68,7 +67,7 @@ class Metrics(Part, frozen=True):
     port: Annotated[int, Meta(ge=1024, le=65535)] = 9121
 
 
-class Spec(Part, frozen=True):
+class Spec(ServerSpec, frozen=True):
     """What is asked for. Passwords are no part of it: they are in Secrets, made once."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
@@ -121,31 +120,15 @@ class Spec(Part, frozen=True):
     resources: Resources = Resources()
     persistence: Persistence = Persistence()
     pubsub: Pubsub = Pubsub()
-    backup: Backup = Backup()
     metrics: Metrics = Metrics()
-    tls: Tls = Tls()
-    deletion_policy: DeletionPolicy = "Retain"
 
 
-class Status(Part, frozen=True):
+class Status(MemoryStatus, frozen=True):
     """What was found. Figures are those of the stream, of the primary; absent: not known."""
 
-    observed_generation: int = 0
-    phase: (
-        Annotated[
-            Literal["Pending", "Initializing", "Running", "Failed", "Degraded"], Meta(description="Absent: not known.")
-        ]
-        | None
-    ) = None
-    ready: Annotated[bool, Meta(description="Absent: not known.")] | None = None
-    ready_replicas: Annotated[int, Meta(description="Servers that answer, with the primary.")] | None = None
-    endpoint: Annotated[str, Meta(description="Of the primary.")] | None = None
     replicas_endpoint: Annotated[str, Meta(description="Of the replicas, which are read only.")] | None = None
-    memory_usage: Annotated[str, Meta(description="What keys and buffers use.")] | None = None
     hit_rate: Annotated[str, Meta(description="The share of lookups that found their key, 0 to 1.")] | None = None
     connections: Annotated[int, Meta(description="Clients that are connected.")] | None = None
-    measured_at: Annotated[str, Meta(extra_json_schema={"format": "date-time"})] | None = None
-    conditions: Conditions = []
 
 
 class RedisCluster(Struct, frozen=True):

@@ -19,6 +19,8 @@ from kgents_shared.runtime.clock import Clock
 Json = dict[str, Any]
 
 NAME: Final = "kgents-operator"
+STANDBY: Final = "kgents-operator-standby"
+"""The Lease of who would work next."""
 TTL_S: Final = 15
 RENEW_S: Final = 5.0
 MARGIN_S: Final = 3.0
@@ -30,7 +32,7 @@ _log = structlog.get_logger(__name__)
 class Leadership:
     """Runs its work for as long as this instance holds the Lease."""
 
-    def __init__(self, client: ApiClient, clock: Clock, namespace: str, instance: str) -> None:
+    def __init__(self, client: ApiClient, clock: Clock, namespace: str, instance: str, name: str = NAME) -> None:
         self.is_held = False
         self.fault = ""
         """Why the Lease can be neither read nor written; empty: it can."""
@@ -38,16 +40,17 @@ class Leadership:
         self._clock = clock
         self._namespace = namespace
         self._instance = instance
+        self._name = name
         self._renewed_s = 0.0
         self._seen: tuple[str, float] = ("", 0.0)  # the version of another's Lease, and since when it is the same
 
     async def run(self, work: Callable[[], Awaitable[None]]) -> None:
         """Wait for the Lease, work, and wait again when it is lost. Never returns."""
         while True:
-            if not await self._take():
+            if not await self.take():
                 await self._clock.sleep(RENEW_S)
                 continue
-            _log.info("lease_taken", lease=f"{self._namespace}/{NAME}")
+            _log.info("lease_taken", lease=f"{self._namespace}/{self._name}")
             self.is_held = True
             working = asyncio.ensure_future(work())
             try:
@@ -63,10 +66,10 @@ class Leadership:
     async def _renew_until_lost(self, working: "asyncio.Future[None]") -> None:
         while not working.done() and self._clock.monotonic_s() - self._renewed_s < TTL_S - MARGIN_S:
             await asyncio.wait([working], timeout=RENEW_S)
-            if not working.done() and not await self._take() and not self.fault:
+            if not working.done() and not await self.take() and not self.fault:
                 return
 
-    async def _take(self) -> bool:
+    async def take(self) -> bool:
         """Create, renew or take over the Lease; whether it is ours now."""
         began_s = self._clock.monotonic_s()
         try:
@@ -81,7 +84,7 @@ class Leadership:
         return is_ours
 
     async def _write(self) -> bool:
-        path, now = LEASES.path(self._namespace, NAME), self._clock.now()
+        path, now = LEASES.path(self._namespace, self._name), self._clock.now()
         try:
             found = await self._client.get(path, {}, dict[str, Any])
         except ApiError as error:
@@ -111,7 +114,7 @@ class Leadership:
             "renewTime": written,
             "leaseTransitions": int(old.get("leaseTransitions") or 0) + (0 if is_renewal or not found else 1),
         }
-        metadata = found.get("metadata") or {"name": NAME, "namespace": self._namespace}
+        metadata = found.get("metadata") or {"name": self._name, "namespace": self._namespace}
         body = {"apiVersion": LEASES.api_version, "kind": LEASES.kind, "metadata": metadata, "spec": spec}
         try:
             await self._client.write(path, {}, Write(method, msgspec.json.encode(body)), msgspec.Raw)
@@ -120,3 +123,43 @@ class Leadership:
                 return False
             raise
         return True
+
+
+class Standby:
+    """Who would take over: what is begun for a time ends although the one that works is lost, if there is one."""
+
+    def __init__(self, client: ApiClient, clock: Clock, namespace: str, instance: str) -> None:
+        self._client = client
+        self._clock = clock
+        self._path = LEASES.path(namespace, STANDBY)
+        self._instance = instance
+        self._lease = Leadership(client, clock, namespace, instance, STANDBY)
+        self._version = ""
+        self._renewed_s: float | None = None  # when another instance was seen to renew it last
+
+    @property
+    def is_there(self) -> bool:
+        """Whether another instance stands by, as the one that works has seen it."""
+        return self._renewed_s is not None and self._clock.monotonic_s() - self._renewed_s < TTL_S
+
+    async def run(self, is_working: Callable[[], bool]) -> None:
+        """Stand by while this instance does not work, and see who does while it works. Never returns."""
+        while True:
+            if is_working():
+                await self._see()
+            else:
+                self._version, self._renewed_s = "", None
+                await self._lease.take()
+            await self._clock.sleep(RENEW_S)
+
+    async def _see(self) -> None:
+        """One that does not change is of an instance that is gone."""
+        try:
+            async with asyncio.timeout(RENEW_S):
+                found = await self._client.get(self._path, {}, dict[str, Any])
+        except (ApiError, TimeoutError):
+            return
+        version = found["metadata"]["resourceVersion"]
+        is_new, self._version = self._version not in ("", version), version
+        if is_new and (found.get("spec") or {}).get("holderIdentity") != self._instance:
+            self._renewed_s = self._clock.monotonic_s()

@@ -56,12 +56,15 @@ class Writer:
             raise
         return True
 
-    async def apply(self, api: Api, document: Json, subresource: str = "") -> Json:
+    async def apply(self, api: Api, document: Json) -> Json:
         """Server-side apply: what we state is ours from then on; what others state besides stays."""
+        return await self._apply(api, document, STRICT)
+
+    async def _apply(self, api: Api, document: Json, params: dict[str, str], subresource: str = "") -> Json:
         metadata = document["metadata"]
         path = api.path(metadata["namespace"], metadata["name"], subresource)
         write = Write("PATCH", msgspec.json.encode(document), APPLY)
-        return await self._client.write(path, {**STRICT, "force": "true"}, write, dict)
+        return await self._client.write(path, {**params, "force": "true"}, write, dict)
 
     async def put_status(self, api: Api, owner: Owner, status: Json) -> None:
         """Apply the status of a resource. One that is gone needs none."""
@@ -73,7 +76,8 @@ class Writer:
             "status": status,
         }
         try:
-            await self.apply(api, document, "status")
+            # Not strictly: of a definition that is older than we are, what it knows is still to be said.
+            await self._apply(api, document, {"fieldManager": MANAGER}, "status")
         except ApiError as error:
             if error.status not in (404, 409):
                 raise

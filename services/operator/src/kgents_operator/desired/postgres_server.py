@@ -3,10 +3,11 @@
 from typing import Any, Final
 
 from kgents_operator.desired import pods, settings, stateful
-from kgents_operator.desired.names import Names
 from kgents_operator.desired.network import port
+from kgents_operator.desired.outcome import Volume
 from kgents_operator.desired.owner import DATABASE, Owner
-from kgents_operator.desired.stateful import VOLUME, Stateful, Volume
+from kgents_operator.desired.postgres_names import PostgresNames
+from kgents_operator.desired.stateful import VOLUME, Stateful
 from kgents_operator.files import text as file
 from kgents_operator.images import Images
 from kgents_operator.resources.postgres import PORT, Spec
@@ -27,25 +28,28 @@ SOCKET: Final = "/var/run/postgresql"
 _EXPORTER_QUERY: Final = "sslmode=require"
 
 
-def identity(spec: Spec) -> str:
-    """What is on the volume: a volume of another database or version is never taken."""
-    return f"{spec.database}/{spec.version}"
+def volume(spec: Spec) -> Volume:
+    """Of the server. A volume of another database or version is never taken."""
+    holds, asked = f"{spec.database}/{spec.version}", spec.storage
+    return Volume(holds, str(asked.size), asked.storage_class_name, spec.deletion_policy)
 
 
-def configuration(owner: Owner, names: Names, spec: Spec) -> Json:
+def configuration(owner: Owner, names: PostgresNames, spec: Spec) -> Json:
     """The ConfigMap: settings and scripts, of which none is a secret."""
     found = {each: file(each) for each in (*SERVER_FILES, *BACKUP_FILES)}
     found |= {"postgresql.conf": settings.postgresql(spec), "pgbouncer.ini": settings.pgbouncer(spec, names.host)}
     return owner.owned("v1", "ConfigMap", names.config, DATABASE) | {"data": found}
 
 
-def service(owner: Owner, names: Names) -> Json:
+def service(owner: Owner, names: PostgresNames) -> Json:
     """The Service of the server, whose name is also that of its pod's domain."""
     spec = {"selector": owner.selector(DATABASE), "ports": [port("postgres", PORT)]}
     return owner.owned("v1", "Service", names.name, DATABASE) | {"spec": spec}
 
 
-def statefulset(owner: Owner, names: Names, spec: Spec, images: Images, restart: str, current: Json | None) -> Json:
+def statefulset(
+    owner: Owner, names: PostgresNames, spec: Spec, images: Images, restart: str, current: Json | None
+) -> Json:
     """The server. `current`: as it is."""
     server = Stateful(
         component=DATABASE,
@@ -56,7 +60,7 @@ def statefulset(owner: Owner, names: Names, spec: Spec, images: Images, restart:
         read={"postgresql.conf": settings.postgresql(spec), **{each: file(each) for each in SERVER_FILES}},
         restart=restart,
         pod=_pod(names, spec, images),
-        volume=Volume(identity(spec), str(spec.storage.size), spec.storage.storage_class_name, spec.deletion_policy),
+        volume=volume(spec),
     )
     return stateful.statefulset(owner, server, current)
 
@@ -67,7 +71,7 @@ def network(owner: Owner, spec: Spec) -> Json:
     return stateful.network(owner, DATABASE, owner.selector(DATABASE), CLIENT, [PORT], metrics)
 
 
-def _pod(names: Names, spec: Spec, images: Images) -> Json:
+def _pod(names: PostgresNames, spec: Spec, images: Images) -> Json:
     tls = spec.tls.secret_name or names.secret("tls")
     volumes = [
         pods.config("config", names.config),
@@ -86,7 +90,7 @@ def _pod(names: Names, spec: Spec, images: Images) -> Json:
     return pods.pod(pods.POSTGRES_UID, containers, volumes, terminationGracePeriodSeconds=120)
 
 
-def _server(names: Names, spec: Spec, images: Images) -> Json:
+def _server(names: PostgresNames, spec: Spec, images: Images) -> Json:
     # Over TCP: while roles are made, the server listens on its socket alone.
     is_ready = {"exec": {"command": ["pg_isready", "--quiet", "--host=127.0.0.1", "--username=postgres"]}}
     archive = [pods.mount("archive", settings.ARCHIVE, writable=True) | {"subPath": names.archive}]
@@ -120,7 +124,7 @@ def _server(names: Names, spec: Spec, images: Images) -> Json:
     )
 
 
-def _exporter(names: Names, spec: Spec, images: Images) -> Json:
+def _exporter(names: PostgresNames, spec: Spec, images: Images) -> Json:
     port = spec.metrics.port
     env = [
         pods.text("DATA_SOURCE_URI", f"127.0.0.1:{PORT}/{spec.database}?{_EXPORTER_QUERY}"),
