@@ -13,8 +13,9 @@ import pytest
 from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as GrpcExporter
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter as HttpExporter
 from opentelemetry.metrics import CallbackOptions, Observation
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics import Histogram, MeterProvider, ObservableCounter
+from opentelemetry.sdk.metrics.export import AggregationTemporality, PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.view import Aggregation, ExponentialBucketHistogramAggregation
 from opentelemetry.sdk.resources import Resource
 
 from kgents_collector_otel.config import HttpConfig, PrometheusConfig, TlsConfig
@@ -64,15 +65,21 @@ def measuring(exporter: Any) -> Iterator[MeterProvider]:
         provider.shutdown()
 
 
-@pytest.mark.parametrize("protocol", ["grpc", "http"])
+DELTAS: dict[type, AggregationTemporality] = dict.fromkeys((ObservableCounter, Histogram), AggregationTemporality.DELTA)
+EXPONENTIAL: dict[type, Aggregation] = {Histogram: ExponentialBucketHistogramAggregation()}
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http, deltas, exponential histograms"])
 async def test_the_sdks_metrics_are_figures_of_the_app_and_its_pod(bus: Bus, tmp_path: Path, protocol: str) -> None:
     def used(_: CallbackOptions) -> list[Observation]:
         return [Observation(0.25 * time.monotonic(), {"cpu.mode": "user"})]
 
     async with otel_collector(bus, tmp_path) as otel:
         exporter: Any = GrpcExporter(endpoint=f"http://127.0.0.1:{otel.grpc}", insecure=True)
-        if protocol == "http":
-            exporter = HttpExporter(endpoint=f"http://127.0.0.1:{otel.http}/v1/metrics")
+        if protocol != "grpc":
+            url = f"http://127.0.0.1:{otel.http}/v1/metrics"
+            more: dict[str, Any] = {"preferred_temporality": DELTAS, "preferred_aggregation": EXPONENTIAL}
+            exporter = HttpExporter(endpoint=url, **more)
         with measuring(exporter) as provider:
             meter = provider.get_meter("test")
             meter.create_observable_counter("process.cpu.time", [used], unit="s")
@@ -89,6 +96,8 @@ async def test_the_sdks_metrics_are_figures_of_the_app_and_its_pod(bus: Bus, tmp
             app, pod = await eventually(is_measured, 30)
     assert app.custom["error_rate"] == pytest.approx(0.05, abs=0.01)
     assert app.custom["requests_per_sec"]
+    if protocol != "grpc":  # the default bounds of the SDK are no seconds
+        assert app.custom["latency_p50_ms"] == pytest.approx(20.0, rel=0.06)
     assert pod.uid == "uid-1"
     assert pod.custom["process_cpu_percent"] == pytest.approx(25.0, rel=0.2)
 

@@ -174,6 +174,21 @@ async def test_what_is_repeated_is_taken_once(receivers: Receiving) -> None:
 # Answers
 
 
+async def test_what_its_sender_gives_up_while_it_is_counted_is_counted_once() -> None:
+    async with receiving() as found:
+        found.is_open.clear()
+        first = asyncio.create_task(found.export(b"request"))
+        await eventually(lambda: found.entered == 1)
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        again = asyncio.create_task(found.export(b"request"))
+        found.is_open.set()
+        assert await again == b""
+        assert await found.export(b"request") == b""
+    assert (found.entered, found.taken) == (1, [b"request"])
+
+
 async def test_a_fault_of_ours_is_one_to_repeat(receivers: Receiving) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await receivers.export(b"fault")

@@ -102,12 +102,14 @@ class Sketch:
 
     def add_all(self, values: Sequence[float]) -> None:
         """Add many finite values, at half the cost of adding each."""
-        above = [value for value in values if value > 0.0]
-        if len(above) < len(values):
+        if not values:
+            return
+        above = values
+        if min(values) <= 0.0:
+            above = [value for value in values if value > 0.0]
             self.zeros += sum(value == 0.0 for value in values)
             self.negative += sum(value < 0.0 for value in values)
-        factor = self._factor
-        for index, count in Counter([ceil(log2(value) * factor) for value in above]).items():
+        for index, count in Counter(map(ceil, map(self._factor.__mul__, map(log2, above)))).items():
             self.buckets[index - 1] = self.buckets.get(index - 1, 0) + count
         self.total += sum(above)
         self._narrow()

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from kgents_collector_otel.mapping import wire
 from kgents_collector_otel.mapping.edge import App, Edge, Inbound, Peer
-from kgents_collector_otel.mapping.resource import READ, Instance, instance
+from kgents_collector_otel.mapping.resource import READ, Instance, instance, key_of
 from kgents_shared.contract.entity import OTHER, Ref
 from kgents_shared.contract.vocabulary.edges import ConnectionKindName
 
@@ -56,10 +56,11 @@ class Apps:
 
     def of(self, raw: bytes, now_ns: int) -> App | None:
         """The application that sends with this resource; None if it has no name, or there are too many."""
+        key = key_of(raw)
         try:
-            found = self._resources[raw]
+            found = self._resources[key]
         except KeyError:
-            found = self._found(raw)
+            found = self._found(key, raw)
         if found is None:
             return None
         app, described = found
@@ -80,7 +81,7 @@ class Apps:
             app.seen_ns = max(app.seen_ns, now_ns)
         return app
 
-    def _found(self, raw: bytes) -> tuple[App, Instance] | None:
+    def _found(self, key: bytes, raw: bytes) -> tuple[App, Instance] | None:
         if len(self._resources) >= RESOURCES_MAX:
             self._resources.clear()
         try:
@@ -91,9 +92,9 @@ class Apps:
         if described is None or app is None:
             if described is not None:
                 return None  # not remembered: there may be room later
-            self._resources[raw] = None
+            self._resources[key] = None
             return None
-        self._resources[raw] = app, described
+        self._resources[key] = app, described
         return app, described
 
     def _app(self, described: Instance) -> App | None:

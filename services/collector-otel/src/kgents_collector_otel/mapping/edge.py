@@ -3,7 +3,10 @@
 Mutable, and made for counting: everything here is touched by each span.
 """
 
-from typing import Final
+from collections.abc import Sequence
+from itertools import compress
+from operator import sub
+from typing import Final, TypeVar
 
 from kgents_collector_otel.mapping.resource import Instance
 from kgents_collector_otel.mapping.sampling import UNKNOWN
@@ -13,6 +16,9 @@ from kgents_shared.contract.vocabulary.edges import ConnectionKindName
 
 STREAM_AFTER_MS: Final = 60_000.0
 """A call that lasts longer is a stream: it counts as a request, and its duration is no latency."""
+INSTANCES_MAX: Final = 500
+"""Of an application whose ids are shown, those that sent last, and of the values of one attribute: of one that runs in
+a container for each task there are thousands in an hour, and a message holds no more than a megabyte."""
 HIDDEN_MAX: Final = 10_000
 """Peers beyond the limit that are counted one by one."""
 
@@ -21,6 +27,19 @@ _Side = tuple[float, float, bool]
 """Duration (ms), how many calls it stands for, whether it failed."""
 _Both = tuple[float, float, float, bool, bool]
 """Duration at the client, and at the server (ms), how many calls it stands for, whether either side says it failed."""
+
+
+def _summed(calls: list[_Side], latency: Sketch) -> tuple[float, float]:
+    """How many calls these stand for, and how many of them failed; their durations go into the sketch."""
+    if not calls:
+        return 0.0, 0.0
+    durations, weights, failed = zip(*calls, strict=True)
+    latency.add_all(durations if max(durations) < STREAM_AFTER_MS else _latencies(durations))
+    return sum(weights), sum(compress(weights, failed))
+
+
+def _latencies(durations: Sequence[float]) -> list[float]:
+    return [each for each in durations if each < STREAM_AFTER_MS]
 
 
 class Inbound:
@@ -38,10 +57,10 @@ class Inbound:
     def sum(self) -> None:
         """Sum what was added to `calls`."""
         calls, self.calls = self.calls, []
+        n, errors = _summed(calls, self.latency)
         self.spans += len(calls)
-        self.n += sum(weight for _, weight, _ in calls)
-        self.errors += sum(weight for _, weight, is_error in calls if is_error)
-        self.latency.add_all([duration for duration, _, _ in calls if duration < STREAM_AFTER_MS])
+        self.n += n
+        self.errors += errors
 
 
 class Edge:
@@ -82,13 +101,25 @@ class Edge:
         self.pairs, self.clients, self.servers = [], [], []
         self.spans += len(pairs) + len(clients) + len(servers)
         self.paired += len(pairs)
-        self.n += sum(call[2] for call in pairs) + sum(call[1] for call in (*clients, *servers))
-        self.errors_client += sum(call[2] for call in pairs if call[3]) + sum(call[1] for call in clients if call[2])
-        self.errors_server += sum(call[2] for call in pairs if call[4]) + sum(call[1] for call in servers if call[2])
-        known = [call for call in pairs if call[0] < STREAM_AFTER_MS]
-        self.client.add_all([call[0] for call in known] + [call[0] for call in clients if call[0] < STREAM_AFTER_MS])
-        self.server.add_all([call[1] for call in known] + [call[0] for call in servers if call[0] < STREAM_AFTER_MS])
-        self.gap.add_all([call[0] - call[1] for call in known])
+        of_clients, client_errors = _summed(clients, self.client)
+        of_servers, server_errors = _summed(servers, self.server)
+        self.n += of_clients + of_servers
+        self.errors_client += client_errors
+        self.errors_server += server_errors
+        if pairs:
+            self._sum_pairs(pairs)
+
+    def _sum_pairs(self, pairs: list[_Both]) -> None:
+        client_ms, server_ms, weights, client_failed, server_failed = zip(*pairs, strict=True)
+        self.n += sum(weights)
+        self.errors_client += sum(compress(weights, client_failed))
+        self.errors_server += sum(compress(weights, server_failed))
+        if max(client_ms) >= STREAM_AFTER_MS:
+            pairs = [each for each in pairs if each[0] < STREAM_AFTER_MS]
+            client_ms, server_ms = tuple(each[0] for each in pairs), tuple(each[1] for each in pairs)
+        self.client.add_all(client_ms)
+        self.server.add_all(server_ms)
+        self.gap.add_all([*map(sub, client_ms, server_ms)])
 
     def merge(self, other: "Edge") -> None:
         """Add what another window counted."""
@@ -149,9 +180,9 @@ class App:
         """Take note of an instance that sends."""
         self.seen_ns = now_ns
         if instance.runs_in:
-            self.runs_in[instance.runs_in] = now_ns
+            _keep(self.runs_in, instance.runs_in, now_ns)
         for pair in instance.attributes.items():
-            self.attributes[pair] = now_ns
+            _keep(self.attributes, pair, now_ns)
 
     def hide(self, peer: Ref | str) -> None:
         """Take note of a peer beyond the limit."""
@@ -163,6 +194,16 @@ class App:
         self.runs_in = {alias: seen_ns for alias, seen_ns in self.runs_in.items() if seen_ns >= before_ns}
         said = {pair: seen_ns for pair, seen_ns in self.attributes.items() if seen_ns >= before_ns}
         self.attributes = said or self.attributes
+
+
+K = TypeVar("K")
+
+
+def _keep(seen: dict[K, int], key: K, now_ns: int) -> None:
+    """Note when a key was last seen; of too many, forget the one that was not for longest."""
+    if key not in seen and len(seen) >= INSTANCES_MAX:
+        del seen[min(seen, key=seen.__getitem__)]
+    seen[key] = now_ns
 
 
 Peer = App | str

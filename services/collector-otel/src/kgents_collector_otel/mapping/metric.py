@@ -19,6 +19,7 @@ from kgents_collector_otel.mapping.distribution import SCALE_MAX, SCALE_MIN, Amo
 from kgents_collector_otel.mapping.figures import Latest, Measured, Use
 from kgents_collector_otel.mapping.growth import Point
 from kgents_collector_otel.mapping.place import READ, Owners, owners
+from kgents_collector_otel.mapping.resource import key_of
 from kgents_collector_otel.mapping.rules import RULES, Rule, factor
 from kgents_collector_otel.mapping.series import Series, SeriesTable
 
@@ -115,13 +116,14 @@ class Metrics:
         return self._latest.measured(self.table, self._rules)
 
     def _resource(self, raw: bytes) -> _Resource:
-        found = self._resources.get(raw)
+        key = key_of(raw)
+        found = self._resources.get(key)
         if found is None:
             if len(self._resources) >= RESOURCES_MAX:
                 self._resources.clear()  # series of one that comes again begin again: at worst a figure is null once
             self._resources_seen += 1
             attributes = wire.attributes_of_resource(raw, READ)
-            found = self._resources[raw] = _Resource(self._resources_seen, owners(attributes, self._cluster))
+            found = self._resources[key] = _Resource(self._resources_seen, owners(attributes, self._cluster))
         return found
 
     def _stream(

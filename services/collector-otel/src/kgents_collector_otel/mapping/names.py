@@ -35,6 +35,10 @@ CONSUMER: Final = 5
 REMEMBERED: Final = 16_384
 """Attributes, and sets of them, that are remembered: of a service there are a few dozen. When they are too many, as
 with a url of its own in each span, all are forgotten and learnt again."""
+REMEMBERED_BYTES: Final = 512
+"""Of what is remembered: a longer attribute is a text that hardly comes twice, such as a statement."""
+REMEMBERED_ATTRIBUTES: Final = 128
+"""Of a set that is remembered: SDKs send no more of a span."""
 NAME_CHARS: Final = 200
 """Of an address or a destination; a longer one is none."""
 
@@ -122,27 +126,30 @@ class Attributes(dict[bytes, int]):
         super().__init__()
         self._wanted = wanted
         self.said: list[tuple[str, Scalar]] = [("", "")]
-        self._hosts: dict[bytes, int] = {}  # the beginning of a url → a number for its host
+        self._hosts: dict[bytes, int] = {}  # an attribute with a url, up to its path → a number for its host
         self._numbers: dict[tuple[str, Scalar], int] = {}
 
     def __missing__(self, raw: bytes) -> int:
+        end = raw.find(b"/", raw.find(b"://") + 3)
+        if end > 0 and (number := self._hosts.get(raw[:end])) is not None:
+            return number
         slot = self._wanted.get(key_of(raw))
-        if slot == "url":  # often another one in each span, so only its beginning is remembered
-            place = text_at(raw)
-            end = raw.find(b"/", raw.find(b"://", place) + 3)
-            beginning = raw[place:end] if place and end > 0 else value_of(raw)
-            number = self._hosts.get(beginning)
-            return self._host(beginning) if number is None else number
+        if slot == "url":  # often another one in each span, so only what comes before its path is remembered
+            return self._host(raw, end)
         if len(self) >= REMEMBERED:
             self.clear()
-        self[raw] = number = self._learn(raw) if slot is not None else 0
+        number = self._learn(raw) if slot is not None else 0
+        if len(raw) <= REMEMBERED_BYTES:
+            self[raw] = number
         return number
 
-    def _host(self, beginning: bytes) -> int:
-        if len(self._hosts) >= REMEMBERED:
-            self._hosts.clear()
-        host = host_of_url(beginning.decode(errors="replace"))
-        number = self._hosts[beginning] = self._number(("url", host)) if host else 0
+    def _host(self, raw: bytes, end: int) -> int:
+        host = host_of_url(value_of(raw).decode(errors="replace"))
+        number = self._number(("url", host)) if host else 0
+        if 0 < raw.find(b"://") < end <= REMEMBERED_BYTES and text_at(raw):
+            if len(self._hosts) >= REMEMBERED:
+                self._hosts.clear()
+            self._hosts[raw[:end]] = number
         return number
 
     def _learn(self, raw: bytes) -> int:
@@ -153,6 +160,8 @@ class Attributes(dict[bytes, int]):
         slot = self._wanted.get(name.encode())
         if slot in ("caller", "client"):
             value = caller_of(str(value))
+        elif isinstance(value, str):
+            value = value[: NAME_CHARS + 1]  # so it is still too long for a name
         return self._number((slot, value)) if slot is not None and value is not None else 0
 
     def _number(self, said: tuple[str, Scalar]) -> int:
@@ -183,7 +192,8 @@ class Calls(dict[tuple[int, ...], Call]):
             self.clear()
         said = self._attributes.said
         call = call_of(self._kind, dict(said[number] for number in reversed(numbers) if number))
-        self[numbers] = call
+        if len(numbers) <= REMEMBERED_ATTRIBUTES:
+            self[numbers] = call
         return call
 
 

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from kgents_collector_otel.mapping.resource import VALUE_CHARS
 from kgents_collector_otel.mapping.rules import Place
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.vocabulary import kinds
@@ -39,6 +40,7 @@ Owners = Mapping[Place, Owner]
 def owners(attributes: Mapping[str, Any], cluster: str) -> Owners:
     """Place → entity, for what the attributes name. A pod is named by its namespace and name, never by a host name."""
     named = {name: str(value) for name, value in attributes.items() if value not in (None, "")}
+    named = {name: value for name, value in named.items() if len(value) <= VALUE_CHARS}
     found: dict[Place, Owner] = {}
     namespace, pod = named.get("k8s.namespace.name", ""), named.get("k8s.pod.name", "")
     if service := named.get("service.name"):

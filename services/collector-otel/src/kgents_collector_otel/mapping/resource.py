@@ -1,6 +1,7 @@
 """The attributes of a resource → the application that it is an instance of, and what that instance runs in."""
 
 from collections.abc import Mapping
+from hashlib import blake2b
 from typing import Final
 
 from msgspec import Struct
@@ -12,6 +13,9 @@ from kgents_shared.contract.vocabulary.attributes.attribute import AttributeName
 
 SERVICE_NAME: Final = "service.name"
 SERVICE_NAMESPACE: Final = "service.namespace"
+
+VALUE_CHARS: Final = 255
+"""Of a name, a version or an id; a longer one is none."""
 
 _PUBLISHED: Final[dict[str, AttributeName]] = {
     "service.version": attribute.SERVICE_VERSION,
@@ -34,6 +38,15 @@ READ: Final = frozenset(
 """The attributes of a resource that are read. No other one is decoded."""
 
 
+KEY_BYTES: Final = 4_096
+"""Of a resource by which it is remembered; of a longer one its digest is."""
+
+
+def key_of(raw: bytes) -> bytes:
+    """What a resource that is not decoded is remembered by."""
+    return raw if len(raw) <= KEY_BYTES else blake2b(raw, digest_size=32).digest()
+
+
 class Instance(Struct, frozen=True):
     """One instance of an application, as its resource describes it."""
 
@@ -47,6 +60,7 @@ class Instance(Struct, frozen=True):
 
 def instance(attributes: Mapping[str, str], cluster: str) -> Instance | None:
     """The instance that these attributes of a resource, those of READ, describe; None without a name."""
+    attributes = {key: value for key, value in attributes.items() if len(value) <= VALUE_CHARS}
     name = attributes.get(SERVICE_NAME, "")
     if not name:
         return None

@@ -15,6 +15,8 @@ WEIGHT_MAX: Final = 1e6
 _BITS: Final = 56
 _DIGITS: Final = _BITS // 4
 REMEMBERED: Final = 4_096
+STATE_BYTES: Final = 512
+"""Of a trace state that is remembered: what each part of a system has to pass on, by the W3C."""
 
 
 class Weights(dict[bytes, float]):
@@ -23,7 +25,9 @@ class Weights(dict[bytes, float]):
     def __missing__(self, state: bytes) -> float:
         if len(self) >= REMEMBERED:
             self.clear()
-        self[state] = weight = weight_of(state)
+        weight = weight_of(state)
+        if len(state) <= STATE_BYTES:
+            self[state] = weight
         return weight
 
 

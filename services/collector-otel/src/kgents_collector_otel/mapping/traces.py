@@ -21,6 +21,7 @@ from kgents_collector_otel.mapping.names import (
     OF_CLIENTS,
     OF_SERVERS,
     PRODUCER,
+    REMEMBERED_BYTES,
     SERVER,
     Attributes,
     Call,
@@ -90,9 +91,11 @@ class _Statuses(dict[bytes, bool]):
         if len(self) >= 1_000:
             self.clear()
         try:
-            self[raw] = is_error = wire.status_code(raw) == _ERROR
+            is_error = wire.status_code(raw) == _ERROR
         except wire.DecodeError:
             return False
+        if len(raw) <= REMEMBERED_BYTES:
+            self[raw] = is_error
         return is_error
 
 
@@ -161,10 +164,13 @@ class Traces:
             self._forget_names()
         if self.waiting > self._limits.max_waiting:
             self._shorten()
+        if len(self._served) > self._limits.max_waiting:
+            self._served_before, self._served = self._served, {}
 
-    def _take(self, app: App, spans: list[Any], now_ns: int) -> None:
+    def _take(self, app: App, spans: list[Any], now_ns: int) -> None:  # noqa: C901 - calls cost more than anything here
         """Count spans that are a side of a call. Of all code this runs most often."""
         of_kind, oldest_ns, inbound = self._calls.get, now_ns - self._limits.max_age_ns, app.inbound.calls
+        clients, servers, served = self._clients, self._servers, self._served
         for span in spans:
             calls = of_kind(kind := span.kind)
             if calls is None:  # most are internal
@@ -186,13 +192,19 @@ class Traces:
             duration_ms = duration_ns / 1e6
             half = (now_ns, app, call, duration_ms, weight, basis, is_error)
             if kind == SERVER:
-                self._served[key] = app
+                served[key] = app
                 inbound.append((duration_ms, weight, is_error))
-                self._take_server(half, trace, span.parent_span_id)
+                parent = span.parent_span_id
+                if not parent:
+                    self._count_caller(half)
+                elif (client := clients.pop(of_client := trace + parent, None)) is not None:
+                    self._pair(client, half)
+                else:
+                    servers.setdefault(of_client, half)  # of several servers of one call, the first
             elif kind == CLIENT and call.waits:
-                if (server := self._servers.pop(key, None)) is not None:
+                if (server := servers.pop(key, None)) is not None:
                     self._pair(half, server)
-                elif self._clients.setdefault(key, half) is not half:
+                elif clients.setdefault(key, half) is not half:
                     self.counts.duplicate += 1
             else:
                 self._take_message(half, span, kind)
@@ -211,17 +223,6 @@ class Traces:
         if state and (weight := self._weights[state]):
             return weight, KNOWN
         return (app.weight, CONFIGURED) if app.weight else _UNSAMPLED
-
-    def _take_server(self, half: _Half, trace: bytes, parent: bytes) -> None:
-        if not parent:
-            self._count_caller(half)
-            return
-        key = trace + parent
-        client = self._clients.pop(key, None)
-        if client is not None:
-            self._pair(client, half)
-        else:
-            self._servers.setdefault(key, half)  # of several servers of one call, the first
 
     def _take_producer(self, app: App, key: bytes) -> None:
         for received in self.messages.sent(key, app):
@@ -251,9 +252,15 @@ class Traces:
         edge = app.edges.get((kind, peer, False)) or self.apps.edge(app, kind, peer, arrived_ns)
         edge.pairs.append((client_ms, server_ms, weight, is_client_error, is_server_error))
         edge.weight = basis
-        if call.peer and len(edge.pairs) < CONFIRMING:  # of the first ones in a window
+        if len(edge.pairs) < CONFIRMING:  # the first ones in a window
+            self._note_addresses(client, served, peer)
+
+    def _note_addresses(self, client: _Half, served: Call, peer: App) -> None:
+        """Note which application is at the address that was called, and that its caller's sends spans."""
+        _, _, call, *_ = client
+        if call.peer:
             self._confirm(self._resolved(client), peer)
-        if served.peer and len(edge.pairs) < CONFIRMING:
+        if served.peer:
             if len(self._traced) >= ADDRESSES_MAX:
                 self._traced.clear()
             self._traced.add(served.peer)
@@ -325,8 +332,6 @@ class Traces:
         excess = self.waiting - self._limits.max_waiting
         for key in list(islice(self._servers, max(0, excess))):
             self._count_unpaired_server(self._servers.pop(key), key)
-        if len(self._served) > self._limits.max_waiting:
-            self._served_before, self._served = self._served, {}
 
     def _count_unpaired_client(self, half: _Half) -> None:
         arrived_ns, app, call, *_ = half

@@ -6,8 +6,7 @@ drops a batch whose repetition cannot arrive before its deadline, of ten seconds
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from hashlib import blake2b
 from typing import Final
 
@@ -76,32 +75,40 @@ class Admission:
     async def take(self, signal: str, body: bytes) -> Outcome:
         """Hand a request to its sink, unless it was taken before.
 
+        Once there is room for it, it is taken whole, even if its sender gives up meanwhile: it will repeat the request,
+        and a part of it would be counted twice.
+
         Raises:
             BusyError: there is no room.
             MalformedRequestError: it cannot be decoded.
         """
-        async with self._in_flight(len(body)):
-            digest = blake2b(body, digest_size=8, key=signal.encode()).digest()
-            if self._is_repeated(digest):
-                self.repeated += 1
-                return Outcome()
-            try:
-                async with self._turn:
-                    outcome = await self._sinks[signal](body)
-            except MalformedRequestError:
-                raise
-            except Exception as error:
-                self._recent.pop(digest, None)  # it was not counted, so it may come again
-                _log.exception("request_failed", signal=signal)
-                raise BusyError from error  # any other answer would make the sender drop it
-            except BaseException:
-                self._recent.pop(digest, None)
-                raise
-            self.received += 1
-            return outcome
+        await self._wait_for_room(len(body))
+        taking = asyncio.ensure_future(self._take(signal, body))
+        taking.add_done_callback(_note_error)
+        return await asyncio.shield(taking)
 
-    @asynccontextmanager
-    async def _in_flight(self, size: int) -> AsyncIterator[None]:
+    async def _take(self, signal: str, body: bytes) -> Outcome:
+        digest = blake2b(body, digest_size=8, key=signal.encode()).digest()
+        try:
+            async with self._turn:  # so one that is repeated meanwhile is answered when the first one has been counted
+                if self._is_repeated(digest):
+                    self.repeated += 1
+                    return Outcome()
+                outcome = await self._sinks[signal](body)
+        except MalformedRequestError:
+            raise
+        except Exception as error:
+            self._recent.pop(digest, None)  # it was not counted, so it may come again
+            _log.exception("request_failed", signal=signal)
+            raise BusyError from error  # any other answer would make the sender drop it
+        finally:
+            self._bytes -= len(body)
+            async with self._room:
+                self._room.notify_all()
+        self.received += 1
+        return outcome
+
+    async def _wait_for_room(self, size: int) -> None:
         async with self._room:
             if not self._has_room(size):
                 try:
@@ -111,12 +118,6 @@ class Admission:
                     self.refused += 1
                     raise BusyError from None
             self._bytes += size
-        try:
-            yield
-        finally:
-            self._bytes -= size
-            async with self._room:
-                self._room.notify_all()
 
     def _has_room(self, size: int) -> bool:
         return self._bytes == 0 or self._bytes + size <= self._max_bytes
@@ -132,3 +133,9 @@ class Admission:
         self._recent[digest] = now_s
         self._order.append((now_s, digest))
         return False
+
+
+def _note_error(taking: "asyncio.Future[Outcome]") -> None:
+    """An error whose sender has given up is not one that was forgotten."""
+    if not taking.cancelled():
+        taking.exception()
