@@ -23,7 +23,7 @@ from kgents_shared.contract.vocabulary.attributes.any_entity import UNRESOLVED_N
 from support.kgents_command import PROGRAM
 from support.nats_server import NatsServer
 from support.otel_service import CALLS, GET_CART
-from support.otel_shop import otel_shop
+from support.otel_shop import Shop, otel_shop
 from support.ports import free_port
 from support.process import accepts, spawn
 from support.waiting import MACHINE, eventually, within
@@ -33,8 +33,8 @@ SHOWN_WITHIN_S = 10
 """From the shop's first answer on: a batch with every call is sent half a second later at the earliest."""
 KINDS = {("frontend", "cart"): "grpc"}
 SLOW_WAY_MS = 150
-SAMPLE_S = 3
-"""A window of the collector, and a sample of the scorer: 60 calls of the shop."""
+SAMPLE_S = 10
+"""A window of the collector as it is without a setting, and here a sample of the scorer, too: 200 calls of the shop."""
 SAMPLES_MAX = 3
 CALLS_MIN = 20
 CALLER, CALLEE = "catalog", "prices"
@@ -63,73 +63,79 @@ def up(server: NatsServer, only: str, folder: Path) -> Iterator[None]:
         process.wait(60)
 
 
-@pytest.mark.timeout(180)
-async def test_an_instrumented_shop_is_on_the_map_with_live_rates(
-    server: NatsServer, otlp: int, tmp_path: Path
+@pytest.mark.timeout(240)
+async def test_an_instrumented_shop_is_on_the_map_with_live_rates_and_a_call_that_becomes_slow_is_named(
+    server: NatsServer, otlp: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And so is who calls it without spans."""
-    found: dict[tuple[str, str], dict[str, Any]] = {}
+    monkeypatch.setenv("KGENTS__HEALTH_SCORER__TRAFFIC_SAMPLE_S", str(SAMPLE_S))
     with up(server, TRAFFIC, tmp_path):
         await eventually(lambda: accepts(otlp), 60)
         client = await nats.connect(server.url)
         apps = await client.jetstream().subscribe("kgents.topology.local.app.shop.*", ordered_consumer=True)
         async with otel_shop(otlp, tmp_path) as shop:
-            started_s = time.monotonic()
-            async with within(SHOWN_WITHIN_S):
-                while set(found) < EDGES:
-                    entity = json.loads((await apps.next_msg(timeout=MACHINE.limit_s(SHOWN_WITHIN_S))).data)
-                    for each in entity.get("connections", ()):
-                        if each.get("traffic", {}).get("requests_per_sec"):
-                            found[entity["ref"]["name"], each["peer"]["name"]] = each
-            print(f"all edges with rates {time.monotonic() - started_s:.1f} s after the shop answers")
-            async with grpc.aio.insecure_channel(f"127.0.0.1:{shop.ports['cart-grpc']}") as plain:
-                get_cart: Any = plain.unary_unary(GET_CART)
-                await get_cart(b"")
-            callers: list[str] = []
-            while not callers:
-                entity = json.loads((await apps.next_msg(timeout=MACHINE.limit_s(60))).data)
-                callers = entity["attributes"].get(UNRESOLVED_NAMES, []) if entity["ref"]["name"] == "cart" else []
-            assert callers == [f"from {LOCAL}"]
-        await client.close()
-    assert {pair: each["kind"] for pair, each in found.items()} == {pair: KINDS.get(pair, "http") for pair in EDGES}
-
-
-@pytest.mark.timeout(240)
-async def test_a_call_that_becomes_slow_is_named_within_three_samples(
-    server: NatsServer, otlp: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """To learn what is usual takes a quarter of an hour: a scorer before this one did, of samples like the first."""
-    monkeypatch.setenv("KGENTS__COLLECTOR_OTEL__WINDOW_S", str(SAMPLE_S))
-    monkeypatch.setenv("KGENTS__HEALTH_SCORER__TRAFFIC_SAMPLE_S", str(SAMPLE_S))
-    with up(server, TRAFFIC, tmp_path):
-        await eventually(lambda: accepts(otlp), 60)
-        client = await nats.connect(server.url)
-        stream = client.jetstream()
-        async with otel_shop(otlp, tmp_path) as shop:
-            pulses = await eventually(lambda: whole(client), 60)
-            for pulse in pulses:
-                await stream.publish(pulse.ref.subject("health"), encode(learnt(pulse)))
+            found = await edges_with_rates(apps)
+            assert {pair: each["kind"] for pair, each in found.items()} == {
+                pair: KINDS.get(pair, "http") for pair in EDGES
+            }
+            assert await callers_of_cart(apps, shop) == [f"from {LOCAL}"]
+            for pulse in await eventually(lambda: whole(client), 60):
+                await client.jetstream().publish(pulse.ref.subject("health"), encode(learnt(pulse)))
             with up(server, "health-scorer", tmp_path):
-                verdicts = await stream.subscribe("kgents.health.local.app.shop.*", ordered_consumer=True)
-                health = None
-                while health is None or health.ref.name != CALLER or not health.evaluated:
-                    health = HEALTH.decode((await verdicts.next_msg(timeout=MACHINE.limit_s(60))).data)
-                assert "KG-411" not in health.learning
-                before = (await traffic(client, CALLER))[-1][0]
-                await shop.set(CALLER, way_ms=SLOW_WAY_MS)
-                found: Reason | None = None
-                while found is None:
-                    health = HEALTH.decode((await verdicts.next_msg(timeout=MACHINE.limit_s(60))).data)
-                    if health.ref.name == CALLER:
-                        slow = (each for each in health.reasons if each.check == "KG-411")
-                        found = next((each for each in slow if place_of(each) > before), None)
-        assert found.edge is not None
-        assert found.edge.peer == Ref("local", "app", CALLEE, "shop")
-        assert f"{CALLER} → app shop/{CALLEE} spend" in found.text
-        print(found.text)
-        seen = [place for place, _ in await traffic(client, CALLER) if before < place <= place_of(found)]
-        assert len(seen) <= SAMPLES_MAX
+                reason, samples = await named(client, shop)
+        assert reason.edge is not None
+        assert reason.edge.peer == Ref("local", "app", CALLEE, "shop")
+        assert f"{CALLER} → app shop/{CALLEE} spend" in reason.text
+        print(reason.text)
+        assert samples <= SAMPLES_MAX
         await client.close()
+
+
+async def edges_with_rates(apps: Any) -> dict[tuple[str, str], dict[str, Any]]:
+    """Those of the topology, once all are there: in time."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    started_s = time.monotonic()
+    async with within(SHOWN_WITHIN_S):
+        while set(found) < EDGES:
+            entity = json.loads((await apps.next_msg(timeout=MACHINE.limit_s(SHOWN_WITHIN_S))).data)
+            for each in entity.get("connections", ()):
+                if each.get("traffic", {}).get("requests_per_sec"):
+                    found[entity["ref"]["name"], each["peer"]["name"]] = each
+    print(f"all edges with rates {time.monotonic() - started_s:.1f} s after the shop answers")
+    return found
+
+
+async def callers_of_cart(apps: Any, shop: Shop) -> list[str]:
+    """Those that no entity claims, after a call of one without spans."""
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{shop.ports['cart-grpc']}") as plain:
+        get_cart: Any = plain.unary_unary(GET_CART)
+        await get_cart(b"")
+    callers: list[str] = []
+    while not callers:
+        entity = json.loads((await apps.next_msg(timeout=MACHINE.limit_s(60))).data)
+        callers = entity["attributes"].get(UNRESOLVED_NAMES, []) if entity["ref"]["name"] == "cart" else []
+    return callers
+
+
+async def named(client: Client, shop: Shop) -> tuple[Reason, int]:
+    """The finding after a way became slow, and how many samples it took.
+
+    To learn what is usual takes a quarter of an hour: a scorer before this one did, of samples like the first.
+    """
+    verdicts = await client.jetstream().subscribe("kgents.health.local.app.shop.*", ordered_consumer=True)
+    health = None
+    while health is None or health.ref.name != CALLER or not health.evaluated:
+        health = HEALTH.decode((await verdicts.next_msg(timeout=MACHINE.limit_s(60))).data)
+    assert "KG-411" not in health.learning
+    before = (await traffic(client, CALLER))[-1][0]
+    await shop.set(CALLER, way_ms=SLOW_WAY_MS)
+    found: Reason | None = None
+    while found is None:
+        health = HEALTH.decode((await verdicts.next_msg(timeout=MACHINE.limit_s(60))).data)
+        if health.ref.name == CALLER:
+            slow = (each for each in health.reasons if each.check == "KG-411")
+            found = next((each for each in slow if place_of(each) > before), None)
+    return found, sum(before < place <= place_of(found) for place, _ in await traffic(client, CALLER))
 
 
 async def traffic(client: Client, app: str = "*") -> list[tuple[int, TrafficPulse]]:

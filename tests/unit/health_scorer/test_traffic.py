@@ -10,7 +10,7 @@ from kgents_health_scorer.traffic import Minute
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.health import Edge
 from kgents_shared.contract.pulse import EdgeSample, Inbound
-from kgents_shared.contract.sketch import Histogram
+from kgents_shared.contract.sketch import Histogram, Sketch
 from support.health_inputs import at, entity, pulse
 from support.traffic_inputs import CART, FRONTEND, POSTGRES, Shop, edge, histogram, served, traffic
 
@@ -190,6 +190,26 @@ def test_an_application_without_traffic_is_not_silent() -> None:
     assert shop.checks(FRONTEND) == []
 
 
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_what_was_found_of_one_that_falls_silent_is_not_known_any_more(is_restarted: bool) -> None:
+    """As when it is scaled to zero: it may still be so, and no one can see it."""
+    shop = Shop().learns(edge(), inbound=served())
+    shop.minutes(2, SLOW, inbound=served(errors=600))
+    shop.entity(entity(FRONTEND, "unknown", "Silent", sources=["otel"]), shop.now_s + 120)
+    assert set(shop.checks(FRONTEND)) == {"KG-005", "KG-401", "KG-411"}
+    shop = shop.restart() if is_restarted else shop
+    shop.entity(entity(FRONTEND, "unknown", "Silent", sources=["otel"]), shop.now_s + 121)
+    for _ in range(10):
+        shop.now_s += 60
+        shop.tick(shop.now_s)
+    assert set(shop.checks(FRONTEND)) == {"KG-005", "KG-007"}
+    assert shop.health(FRONTEND).level == "unknown"
+    firing = {each.check for each in shop.published.alerts.values() if each.state == "firing"}
+    assert firing == {"KG-007"}
+    shop.entity(entity(FRONTEND, sources=["otel"]), shop.now_s)
+    assert shop.minutes(7, inbound=served())[-1] == ""
+
+
 def test_traffic_and_resources_of_one_source_are_two_sequences() -> None:
     shop = Shop().learns(edge())
     shop.minutes(2, SLOW)
@@ -216,6 +236,24 @@ def test_what_was_found_before_a_restart_ends_though_its_connection_is_gone() ->
     shop.minutes(2, SLOW, edge(OTHER))
     again = shop.restart()
     assert again.minutes(8, edge(OTHER))[-1] == ""
+
+
+def two_kinds(quick: int, slow: int) -> Inbound:
+    """Requests that take 3 ms, and others that take 60."""
+    found = Sketch()
+    found.add(3.0, quick)
+    found.add(60.0, slow)
+    return Inbound(n=found.n, spans=found.n, latency_ms=found.histogram())
+
+
+def test_the_median_that_few_calls_have_by_chance_is_no_finding() -> None:
+    """As at night, of an application of which four in ten requests are slow."""
+    shop = Shop().learns(inbound=two_kinds(360, 240))
+    shop.minutes(120, inbound=two_kinds(360, 240))
+    assert set(shop.minutes(6, inbound=two_kinds(2, 3))) == {""}
+    assert set(shop.minutes(6, inbound=two_kinds(8, 12))) == {""}
+    assert shop.minutes(2, inbound=two_kinds(0, 5)) == ["", "KG-402"]
+    assert shop.text() == "app shop/frontend answers in 61.2 ms, usually in 3.4 ms (5 calls)."
 
 
 def test_six_pulses_of_ten_seconds_are_one_sample() -> None:

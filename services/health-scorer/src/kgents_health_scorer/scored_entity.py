@@ -18,8 +18,8 @@ from kgents_health_scorer.debounce import LONG_AGO, Window
 from kgents_health_scorer.figures import Figures
 from kgents_health_scorer.history import History
 from kgents_health_scorer.kinship import by_figure, related, restarted
-from kgents_health_scorer.series import Judging, Remembered, Track
-from kgents_health_scorer.source import SKEW, TRAFFIC, Source, name_of
+from kgents_health_scorer.series import Judging, Remembered, Track, miss
+from kgents_health_scorer.source import SKEW, TRAFFIC, UNKNOWN_AFTER_S, Source, name_of
 from kgents_health_scorer.standing import Standing
 from kgents_health_scorer.verdict import Checks, Finding, Verdict, is_plain, verdict_of
 from kgents_shared.contract.alert import Alert
@@ -248,6 +248,7 @@ class ScoredEntity:
         """The verdict now; also sets `due`."""
         self._resume(entity, calm)
         self._is_judged = True
+        self._miss_calls(entity, checks)
         sources = self._sources_of_this_incarnation()
         # An application that serves nothing sends no traffic: whether it is silent is for its collector to say.
         late = {name for name, each in sources.items() if each.deadline <= self.now and not name.endswith(TRAFFIC)}
@@ -276,6 +277,14 @@ class ScoredEntity:
         return verdict_of(
             [related(each, entity, kin) for each in findings], evaluated, applicable, figures.learning(series)
         )
+
+    def _miss_calls(self, entity: TopologyEntity, checks: Checks) -> None:
+        """Once nothing was received of an application for long, what was found of its calls is not known any more."""
+        if entity.status == "unknown":
+            of_calls = {each.id for each in checks.series if each.of_calls}
+            late = [each.series.tracks for each in self._sources.values() if each.deadline <= self.now]
+            for tracks in (*late, self._remembered.tracks):
+                miss(tracks, of_calls, self.now, timedelta(seconds=UNKNOWN_AFTER_S))
 
     def _by_figures(
         self, figures: Figures, asked: Iterable[SampleCheck], series: Iterable[SeriesCheck]

@@ -5,9 +5,9 @@ that a pulse leaves out, or has too few calls of to judge, keeps what was found 
 is usual stays known, for the next call.
 """
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
-from math import isfinite
 from typing import Final
 
 from msgspec import Struct, structs
@@ -19,6 +19,7 @@ from kgents_health_scorer.debounce import LONG_AGO, Window
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.health import Baseline, Edge
 from kgents_shared.contract.pulse import ALL, Pulse
+from kgents_shared.contract.sketch import Histogram
 
 TRACKS_MAX: Final = 1_500
 """Of one source of an entity: a figure beyond is not judged."""
@@ -30,6 +31,8 @@ POOLED_ERRORS: Final = 5.0
 """So many in them are a rate: of 60 calls of which one in a hundred fails, five fail once in a day or two."""
 POOLED_OF_ONE: Final = 2.0
 """So many of one sample count: a burst is no fault that goes on."""
+CHANCE: Final = 0.98
+"""Of a median's rank, divided by the root of how many: what it may be off by chance, in 95 of 100 samples."""
 Key = tuple[str, Edge | None]
 """Check and connection."""
 
@@ -52,7 +55,7 @@ class Track:
 
     def note(self, check: SeriesCheck, sample: Sample, pulse: Pulse, now: datetime, source: "Judging") -> bool:
         """Take what a pulse has of the figure; returns whether the verdict may change by it."""
-        if sample.value is not None and isfinite(sample.value):
+        if sample.value is not None and math.isfinite(sample.value):
             self.judged_at = self.called_at = now
             return self.take(check, sample.value, sample, pulse, source.evidence)
         was_quiet = self.window.is_quiet
@@ -69,7 +72,7 @@ class Track:
         if usual is None:
             judged = value
         elif self.past.is_learnt:
-            judged = _unusual(usual, value, max(usual.least_apart, sample.least_apart), self.past)
+            judged = _unusual(usual, value, sample, self.past)
         else:
             self.past.learn(value, usual.resolution, interval_s)
             return self.past.has_moved() or self.past.is_learnt
@@ -100,12 +103,31 @@ class Track:
         return structs.replace(sample, value=min(rate, 1.0), calls=sum(each.calls or 0 for each in samples))
 
 
-def _unusual(usual: Usual, value: float, least_apart: float, past: Past) -> float:
+def miss(tracks: Mapping[Key, Track], of: Collection[str], now: datetime, patience: timedelta) -> None:
+    """Take note that the figures of these checks are not known: after some patience, neither is what was found."""
+    for (check_id, _), track in tracks.items():
+        if check_id in of and not track.window.is_quiet:
+            track.window.miss(now, patience)
+
+
+def _unusual(usual: Usual, value: float, sample: Sample, past: Past) -> float:
     """How many spreads a sample is from what is usual, the way that is bad; 0 if that is none to speak of."""
-    away = past.spreads_above(value, usual.resolution) * (1 if usual.way == "above" else -1)
-    if away <= 0 or value < usual.least or abs(value - past.usual(usual.resolution)) < least_apart:
-        return 0.0
+    away = _away(usual, value, sample.least_apart, past)
+    if away and sample.median_of is not None:  # the same few calls might as well have another one
+        away = _away(usual, surely(sample.median_of), sample.least_apart, past)
     return round(away, 2)
+
+
+def _away(usual: Usual, value: float, least_apart: float, past: Past) -> float:
+    away = past.spreads_above(value, usual.resolution) * (1 if usual.way == "above" else -1)
+    apart = abs(value - past.usual(usual.resolution))
+    return away if away > 0 and value >= usual.least and apart >= max(usual.least_apart, least_apart) else 0.0
+
+
+def surely(histogram: Histogram) -> float:
+    """What the median of all calls is at least, by those that there were."""
+    share = 0.5 - CHANCE / math.sqrt(histogram.n)
+    return histogram.quantile(max(share, 0.0)) or 0.0
 
 
 def _text(check: SeriesCheck, ref: Ref, sample: Sample, past: Past) -> str:

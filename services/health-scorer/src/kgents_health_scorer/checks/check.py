@@ -24,6 +24,7 @@ from kgents_shared.contract.health import Edge, UnknownFigure
 from kgents_shared.contract.pulse import Pulse, Reading
 from kgents_shared.contract.quantity import counted, worded
 from kgents_shared.contract.section import Fault, Section
+from kgents_shared.contract.sketch import Histogram
 from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.contract.vocabulary.attributes import kubernetes, otel
@@ -294,6 +295,8 @@ class Sample(msgspec.Struct, frozen=True, gc=False):
     """Of how many it was measured, if that is so."""
     least_apart: float = 0.0
     """How far from what is usual it must be, beside what its check says."""
+    median_of: Histogram | None = None
+    """Whose median the value is: of few calls another one is as likely."""
     failed: tuple[float, float] | None = None
     """Of a rate: how many have failed, of how many. Too few of them are no rate, but may be with those before."""
 

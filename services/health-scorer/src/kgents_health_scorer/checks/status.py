@@ -150,8 +150,9 @@ CHECKS: Final[tuple[Check, ...]] = (
         severity=NOT_KNOWN,
         means_unknown=True,
         text="No longer known of {entity}: {value}.",
-        why="A check had found something by this figure, and its source has not been able to read the figure since. "
-        "It may still be so. The event or the log of the collector says what it cannot read.",
+        why="A check had found something by this figure, and its source has not been able to read the figure since, or "
+        "the application sends nothing any more. It may still be so. The event or the log of the collector says what "
+        "it cannot read; an application that was stopped on purpose is removed after its collector's `idle_s`.",
         source="Five minutes or three intervals, whichever is longer: shorter gaps keep the finding as it is.",
     ),
 )

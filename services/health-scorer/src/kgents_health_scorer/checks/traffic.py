@@ -34,8 +34,8 @@ NEGATIVE_MOST: Final = 0.05
 """Of gaps: beyond, its clients give up before their peer has answered, or stream, and the gap means nothing."""
 
 
-Read = Callable[[TrafficPulse, EdgeSample], float | None]
-
+Read = Callable[[TrafficPulse, EdgeSample], float | Histogram | None]
+"""A figure of a connection, or what it is the median of."""
 
 Failed = Callable[[EdgeSample], tuple[float, float] | None]
 
@@ -62,8 +62,9 @@ def _edges(
         if not isinstance(pulse, TrafficPulse):
             return
         for each in pulse.edges:
-            if each.peer not in STAND_INS and (value := read(pulse, each)) is not None:
-                yield Sample(value, Edge(each.kind, each.peer), each.spans, least_apart(each))
+            if each.peer not in STAND_INS and (found := read(pulse, each)) is not None:
+                value, of = (_median(found), found) if isinstance(found, Histogram) else (found, None)
+                yield Sample(value, Edge(each.kind, each.peer), each.spans, least_apart(each), of)
 
     return samples
 
@@ -76,38 +77,39 @@ def _inbound_errors(pulse: Pulse) -> Iterator[Sample]:
 
 def _inbound_latency(pulse: Pulse) -> Iterator[Sample]:
     served = pulse.inbound if isinstance(pulse, TrafficPulse) else None
-    if served is not None and (median := _median(served.latency_ms)) is not None:
-        yield Sample(median, calls=served.spans)
+    if served is not None and (latency := _enough(served.latency_ms)) is not None:
+        yield Sample(_median(latency), calls=served.spans, median_of=latency)
 
 
 def _rate(errors: float, n: float) -> float:
     return min(errors / n, 1.0) if errors >= ERRORS and n > 0 else 0.0
 
 
-def _median(histogram: Histogram | None) -> float | None:
-    if histogram is None or histogram.n < LATENCY_CALLS:
-        return None
-    return histogram.quantile(0.5)
+def _enough(histogram: Histogram | None) -> Histogram | None:
+    return histogram if histogram is not None and histogram.n >= LATENCY_CALLS else None
+
+
+def _median(histogram: Histogram) -> float:
+    return histogram.quantile(0.5) or 0.0
 
 
 def _is_paired(edge: EdgeSample) -> bool:
     return edge.paired_share is not None and edge.paired_share >= PAIRED_LEAST
 
 
-def _gap(_: TrafficPulse, edge: EdgeSample) -> float | None:
-    gaps = edge.gap_ms
-    if gaps is None or gaps.negative > NEGATIVE_MOST * gaps.n:
-        return None
-    return _median(gaps)
+def _gap(_: TrafficPulse, edge: EdgeSample) -> Histogram | None:
+    gaps = _enough(edge.gap_ms)
+    return gaps if gaps is not None and gaps.negative <= NEGATIVE_MOST * gaps.n else None
 
 
 def _half_of_the_answer(edge: EdgeSample) -> float:
     """A call that takes 300 ms to be answered is not slow for 50 ms on its way."""
-    return (_median(edge.server_ms) or 0.0) / 2
+    answered = _enough(edge.server_ms)
+    return _median(answered) / 2 if answered is not None else 0.0
 
 
-def _client_latency(_: TrafficPulse, edge: EdgeSample) -> float | None:
-    return None if _is_paired(edge) else _median(edge.client_ms)
+def _client_latency(_: TrafficPulse, edge: EdgeSample) -> Histogram | None:
+    return None if _is_paired(edge) else _enough(edge.client_ms)
 
 
 def _lost(edge: EdgeSample) -> tuple[float, float] | None:
@@ -156,6 +158,7 @@ _ERRORS: Final = (
 _ERRORS_MORE: Final = (
     "an outage for a part of its users. One sample of 30 calls or more with half of them failed is enough."
 )
+_SURELY: Final = "Of few calls what their median is at least decides, in 95 of 100 samples."
 _UNUSUAL: Final = "Ours: four spreads, so at least 4.1 times the usual"
 
 CHECKS: Final[tuple[Check, ...]] = (
@@ -191,7 +194,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         text="{entity} answers in {value}, usually in {usual} ({calls}).",
         why="It is slow itself (starved of CPU, a lock, a pool), or what it calls is: then that has a finding, too.",
         source="Ours: three and a half spreads, so at least 3.4 times the usual, and 25 ms more. The median, so that "
-        "half of its requests are slower.",
+        f"half of its requests are slower. {_SURELY}",
     ),
     SeriesCheck(
         id="KG-411",
@@ -210,7 +213,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         why="Neither side is slow: the network is, a proxy, or a queue before the peer's program. Slow calls from "
         "several callers point to the peer's end, slow calls to several peers to the caller's.",
         source="Ours: four and a half spreads, so at least 4.8 times the usual, and 10 ms and half of the time that "
-        "the peer takes more. Client less server, call by call, so no clock matters.",
+        f"the peer takes more. Client less server, call by call, so no clock matters. {_SURELY}",
     ),
     SeriesCheck(
         id="KG-412",
@@ -227,7 +230,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         unit=SPREAD,
         text="calls {entity} → {peer} take {value}, usually {usual} ({calls}).",
         why="The peer sends no spans, so it is slow or the way to it is. Check the peer's own health and figures.",
-        source=f"{_UNUSUAL}, and 10 ms more, as the caller measures it.",
+        source=f"{_UNUSUAL}, and 10 ms more, as the caller measures it. {_SURELY}",
     ),
     SeriesCheck(
         id="KG-413",
