@@ -22,6 +22,19 @@ NOTES = (
     "kgents_CANARY-CANARY-CANARY-CANARY-CANARY",
     "ghp_CANARYCANARYCANARYCANARYCANARY",
     "-----BEGIN RSA PRIVATE KEY-----\nCANARY\n-----END RSA PRIVATE KEY-----",
+    "-----BEGIN PGP PRIVATE KEY BLOCK-----\nCANARY\n-----END PGP PRIVATE KEY BLOCK-----",
+    "-----BEGIN USER NKEY SEED-----\nCANARY\n------END USER NKEY SEED------",
+    f"nats: SU{'CANARY' * 9}AA is no user",
+    "dial redis://:CAN@CANARY@cache:6379/0: timeout",
+    "dial postgres://me:CANARY/CANARY@db:5432/shop: timeout",
+    "no servers: nats://a:CANARY@n1:4222,nats://b:CANARY@n2:4222",
+    "open me:CANARY@tcp(10.0.0.7:3306)/shop: refused",
+    "Liveness probe failed: DB_PASS=CANARY MYSQL_PWD=CANARY ./check --pass CANARY",
+    "curl -H 'X-Api-Key: CANARY-CANARY' http://host",
+    "posted to https://hooks.slack.com/services/T0/B0/CANARY: 404",
+    "posted to https://discord.com/api/webhooks/1/CANARY: 404",
+    "xoxb-CANARY-CANARY-CANARY",
+    "sk_live_CANARYCANARYCANARYCANARY",
 )
 
 
@@ -42,6 +55,10 @@ def test_what_resembles_a_credential_is_masked(note: str) -> None:
         "0/3 nodes are available: 3 Insufficient cpu.",
         "Successfully assigned shop/cart-7f to node-1",
         "basic checks failed",
+        "3 pass, 1 fail: pass=3",
+        "pulled docker-pullable://registry.example/shop/cart@sha256:5c0ffee5a17c0de5",
+        "GET http://10.0.0.7:8080/users/me@host: 404",
+        "keyboard token-bucket SUMMARY",
     ],
 )
 def test_what_only_names_a_secret_stays(note: str) -> None:
@@ -49,8 +66,12 @@ def test_what_only_names_a_secret_stays(note: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "note", ["a" * 4096, "token-" * 700, "x://" * 1000, "hook ([" * 600, "password" * 500, "-----BEGIN " * 300]
-)
+    "note",
+    [
+        "a" * 4096, "token-" * 700, "x://" * 1000, "x://a:" * 700, "x://a:b" + "/" * 4000, "hook ([" * 600,
+        "password" * 500, "-----BEGIN " * 300, "a" * 4000 + "@tcp(", "SU" * 2000,
+    ],
+)  # fmt: skip
 def test_no_note_takes_long(note: str) -> None:
     started = time.process_time()
     masked(note)
@@ -70,6 +91,9 @@ def test_no_note_takes_long(note: str) -> None:
         },
         {"changed": [Difference("attributes.PASSWD", "CANARY", None)], "text": "pod: CANARY is over"},
         {"reason": "Authorization: CANARY"},
+        {"annotations": {"source": "redis://me:CANARY@host", "id": "PASSWORD=CANARY"}},
+        {"labels": {"kind": "ghp_CANARYCANARYCANARYCANARYCANARY"}},
+        {"attributes": {"db_pass": "CANARY", "pwd": ["CANARY"]}},
     ],
 )
 def test_no_credential_is_left_in_a_message(fields: dict[str, Any]) -> None:
@@ -100,6 +124,14 @@ def test_a_message_without_a_credential_stays_as_it_arrived(fields: dict[str, An
 @pytest.mark.parametrize("note", NOTES)
 def test_a_message_is_masked_wherever_a_text_is(note: str) -> None:
     assert b"CANARY" not in masked_message(encode(make_topology("cart", annotations={"note": note})))
+
+
+def test_a_number_is_masked_where_its_name_says_that_it_is_a_secret() -> None:
+    changed = [Difference("attributes.pin_password", 482_913, 77_001)]
+    message = encode(make_topology("cart", attributes={"pin_password": 482_913, "tokens": 7_007}, changed=changed))
+    found = masked_message(message)
+    assert not any(each in found for each in (b"482913", b"77001"))
+    assert b"7007" in found
 
 
 def test_escapes_of_json_hide_nothing() -> None:
