@@ -33,7 +33,7 @@ from support.gateway import serving
 from support.incidents import make_incident
 from support.kgents_command import run_kgents
 from support.nats_server import NatsServer
-from support.state import make_health, make_topology, publish, remake, removed
+from support.state import edge, make_health, make_topology, publish, remake, removed
 from support.streams import stored
 from support.waiting import eventually
 
@@ -47,7 +47,9 @@ async def then(bus: Bus, config: Config, database: Database, tmp_path: Path) -> 
     async with archiving(bus, config, tmp_path):
         await eventually(lambda: _has_begun(database))
         await decided(bus, make_incident(title="first"))
-        await publish(bus, make_topology("hot", status="first"), make_topology("gone"), make_topology("calm"))
+        needs = [edge("depends_on", make_ref("gone"))]
+        await publish(bus, make_topology("hot", status="first", connections=needs), make_topology("gone"))
+        await publish(bus, make_topology("calm"))
         await publish(bus, make_event("old", reason="Old"))
         found = await stored(bus, "KGENTS_TOPOLOGY")
         moment = datetime.fromtimestamp(found[-1].time_ns / 1e9, UTC) + timedelta(milliseconds=1)
@@ -93,6 +95,20 @@ async def test_every_reader_is_answered_beyond_what_the_streams_hold(
 
         diff = await gateway.get("/api/v1/diff", since=at)
         assert {each["ref"]["name"]: each["op"] for each in diff["entities"]} == {"hot": "changed", "gone": "removed"}
+
+        hot, gone = key_of_ref(make_ref("hot")), key_of_ref(make_ref("gone"))
+        for path in (f"entities/{gone}", f"entities/{gone}/impact", f"entities/{hot}/neighbours"):
+            found = await gateway.get(f"/api/v1/{path}", at=at)
+            assert "topology" in {each["signal"] for each in found["archived"]}, path
+            assert found["forgotten"] == [], path
+            assert [each["ref"]["name"] for each in found.get("entities", [])] in ([], ["hot"], ["gone"]), path
+        assert (await gateway.get(f"/api/v1/entities/{gone}/impact", at=at))["impaired"] == 1
+        assert len((await gateway.get("/api/v1/path", source=hot, target=gone, at=at))["paths"]) == 1
+        assert [each["id"] for each in (await gateway.get("/api/v1/search", q="gone", at=at))["entities"]] == [gone]
+        assert (await gateway.get("/api/v1/health", at=at))["levels"] == {"unknown": 3}
+        never = await gateway.client.get(f"/api/v1/entities/{key_of_ref(make_ref('never'))}", params={"at": at})
+        assert (never.status_code, "expected the id of an entity" in never.text) == (404, True)
+        assert (await gateway.client.get(f"/api/v1/entities/{gone}")).status_code == 404
 
         (incident,) = (await gateway.get("/api/v1/incidents", at=at))["incidents"]
         assert (incident["title"], incident["state"]) == ("first", "open")
@@ -154,6 +170,27 @@ async def test_an_analyst_reads_in_parquet_what_the_archive_holds(
         "archive", "export", "event", "--parquet", str(tmp_path / "event.parquet"), "--nats", server.url
     )
     assert (again.code, "another name" in again.err) == (1, True)
+
+
+async def test_of_a_time_before_the_archive_nothing_is_certain(
+    bus: Bus, config: Config, database: Database, tmp_path: Path
+) -> None:
+    await publish(bus, make_topology("hot", status="first"), make_topology("calm"))
+    found = await stored(bus, "KGENTS_TOPOLOGY")
+    at = (datetime.fromtimestamp(found[-1].time_ns / 1e9, UTC) + timedelta(milliseconds=1)).isoformat()
+    await publish(bus, *(make_topology("hot", status=f"s{number}") for number in range(CHANGES)))
+    async with archiving(bus, config, tmp_path), serving(bus) as gateway:
+        await eventually(lambda: _has_begun(database))
+        await until_level(bus, database, "topology")
+        subject = make_ref("hot").subject("topology")
+        state = await gateway.get("/api/v1/entities", at=at)
+        assert ([each["ref"]["name"] for each in state["entities"]], state["forgotten"]) == (["calm"], [subject])
+        assert any("the archive reaches back to" in each for each in state["remarks"])
+        hot = await gateway.client.get(f"/api/v1/entities/{key_of_ref(make_ref('hot'))}", params={"at": at})
+        assert (hot.status_code, "no longer kept" in hot.text) == (404, True)
+        diff = await gateway.get("/api/v1/diff", since=at)
+        assert {each["ref"]["name"]: each["op"] for each in diff["entities"]} == {"hot": "unknown"}
+        assert (await gateway.get("/api/v1/health", at=at))["status"] == "unknown"
 
 
 async def test_without_an_archiver_the_answer_says_what_is_lost(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:

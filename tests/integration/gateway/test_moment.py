@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import pytest
 
+from kgents_gateway.questions.figures import NOT_ALL_TAKEN
 from kgents_shared.bus.client import Bus
 from kgents_shared.contract.codec import encode
 from kgents_shared.contract.entity import Ref
@@ -79,6 +80,29 @@ async def test_figures_are_those_of_the_moment(gateway: Running, then: str) -> N
     path = f"/api/v1/entities/{key_of_ref(make_ref('busy'))}/metrics"
     (series,) = (await gateway.get(path, until=then))["series"]["cpu_percent"]
     assert series["values"] == [5.0]
+
+
+async def test_figures_of_entities_whose_labels_are_forgotten_are_said_to_be_left_out(
+    bus: Bus, gateway: Running, then: str
+) -> None:
+    assert (await gateway.get("/api/v1/metrics", at=then, labels="app=cart"))["remarks"] == []
+    for ref in (make_ref("busy"), DATABASE):
+        await publish(bus, *(make_topology(ref=ref, status=f"{each}") for each in range(CHANGES)))
+    for path in ("/api/v1/metrics", "/api/db/metrics"):
+        found = await gateway.get(path, at=then, labels="app=cart")
+        assert (found["count"], found["remarks"]) == (0, [NOT_ALL_TAKEN]), path
+
+
+async def test_what_is_forgotten_of_one_moment_is_no_difference(bus: Bus, gateway: Running, state_then: str) -> None:
+    found = (await gateway.get("/api/v1/diff", since=state_then))["entities"]
+    ops = {each["ref"]["name"]: each["op"] for each in found}
+    assert ops == {"busy": "changed", "gone": "removed", "late": "added", "worn": "unknown"}
+    await publish(bus, *(make_health("busy", score=0.9 + each / 1_000) for each in range(CHANGES)))
+    found = (await gateway.get("/api/v1/diff", since=state_then, names="busy"))["entities"]
+    fields = {each["field"] for one in found for each in one["fields"]}
+    assert fields == {"status", "alerts.KG-001"}, "not: from unknown to healthy"
+    long_ago = await gateway.get("/api/v1/diff", since="2026-01-01T00:00:00Z")
+    assert {each["op"] for each in long_ago["entities"]} == {"unknown"}, "not: everything was added"
 
 
 async def test_incidents_and_events_are_those_of_the_moment(gateway: Running, then: str) -> None:

@@ -149,11 +149,17 @@ def _listed(words: tuple[str, ...] | None) -> str | None:
 
 async def read(bus: Bus, query: Query, *, signals: Iterable[str] = STATE) -> Fold:
     """The entities, as they are or were; what is not known of a past time is noted on stderr."""
+    fold, _ = await read_known(bus, query, signals=signals)
+    return fold
+
+
+async def read_known(bus: Bus, query: Query, *, signals: Iterable[str] = STATE) -> tuple[Fold, list[str]]:
+    """The same, and the subjects of which the message of a past time is not known."""
     if query.at is None:
-        return await snapshot(bus, query.selection, signals=signals)
+        return await snapshot(bus, query.selection, signals=signals), []
     past = await state_at(bus, query.selection, query.at, signals=signals)
     _note_unknown(past)
-    return past.fold
+    return past.fold, past.lost
 
 
 async def read_structure(bus: Bus, query: Query) -> list[EntityView]:

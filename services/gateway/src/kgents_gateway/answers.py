@@ -168,7 +168,8 @@ class Changed(msgspec.Struct, frozen=True):
     ref: Ref
     id: str
     op: str
-    """`added`, `changed` or `removed`."""
+    """`added`, `changed` or `removed`; `unknown`: it is there at one time, and how it was at the other one is no longer
+    kept."""
     fields: list[Difference]
 
 

@@ -157,6 +157,10 @@ class Coverage(msgspec.Struct, frozen=True, kw_only=True):
             found.append(f"{self.signal}: something of before {self.forgotten:{_TIME}} was forgotten on request")
         return found
 
+    def is_whole_at(self, time: datetime) -> bool:
+        """Whether what the archive does not hold of a moment was not there."""
+        return not self.remarks(time, time)
+
     def joined(self, other: "Coverage") -> "Coverage":
         """Of two pages of one answer."""
         return msgspec.structs.replace(

@@ -15,6 +15,7 @@ from kgents_shared.contract.archive import PAGE_MAX, Coverage, Stored, VersionsR
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.errors import NoArchiveError
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
+from kgents_shared.contract.subjects import ROOT
 from kgents_shared.view.archive import version_pages
 from kgents_shared.view.entity import STATE, EntityView, Rows, key_of, key_of_ref, subject_of
 from kgents_shared.view.fold import SOURCES, Fold, Row, is_gone, is_source
@@ -44,6 +45,13 @@ class Past(msgspec.Struct, frozen=True):
     def unknown(self) -> list[str]:
         """The signals of which nothing is known."""
         return list(self.begins)
+
+    @property
+    def lost(self) -> list[str]:
+        """Subjects of which the message at that time is not known; `kgents.health.>`: of a whole signal."""
+        partly = (signal for signal, each in self.archived.items() if not each.is_whole_at(self.time))
+        whole = [f"{ROOT}.{signal}.>" for signal in (*self.begins, *partly)]
+        return [*whole, *(subject for subjects in self.forgotten.values() for subject in subjects)]
 
 
 class Version(msgspec.Struct, frozen=True):

@@ -132,5 +132,8 @@ async def _complete(
         is_wanted = each.subject in wanted or (lacks_any and each.subject not in reach.seen)
         if is_wanted and takes(each.subject):
             put(each.subject, each.body)
+            wanted.discard(each.subject)
     remarks = coverage.remarks(time, time) if coverage is not None else []
-    return Known([], None, coverage, remarks)
+    # Of a time that is archived without a gap, a subject that the archive does not hold was not there.
+    is_whole = coverage is not None and coverage.is_whole_at(time)
+    return Known([] if is_whole else sorted(wanted), None, coverage, remarks)

@@ -1,7 +1,7 @@
 """Questions about one entity: its record, its health, what is around it, what depends on it, how it came to this."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Annotated, Final
@@ -195,7 +195,7 @@ async def _one_at(world: World, arguments: MomentArguments) -> tuple[EntityView,
     then = await world.streams.as_of(_selecting(entity_id), time)
     of_it = [each for each in then.forgotten if each.endswith(".>") or key_of(each)[1] == entity_id]
     if (view := next((each for each in then.entities if each.key == entity_id), None)) is None:
-        raise await _missing(world, entity_id, of_it)
+        raise await _missing(world, entity_id, then)
     return view, answers.OfMoment(forgotten=of_it, archived=then.archived, remarks=then.remarks)
 
 
@@ -207,9 +207,10 @@ def _selecting(entity_id: str) -> Selection:
     return Selection(clusters=(cluster,), kinds=(kind,))
 
 
-async def _missing(world: World, entity_id: str, forgotten: Collection[str]) -> NotFoundError:
-    """Why there is no entity with this id at a time of which these subjects are not known."""
-    if not {f"{ROOT}.topology.>", f"{ROOT}.topology.{entity_id}"}.isdisjoint(forgotten):
+async def _missing(world: World, entity_id: str, then: AsOf) -> NotFoundError:
+    """Why there is no entity with this id at a time that has been."""
+    is_forgotten = not {f"{ROOT}.topology.>", f"{ROOT}.topology.{entity_id}"}.isdisjoint(then.forgotten)
+    if is_forgotten or f"{ROOT}.topology.>" in then.partly_archived:
         return NotFoundError("the state of this entity at that time is no longer kept; leave out `at` for now")
     return await _unknown(world, entity_id)
 
@@ -264,7 +265,7 @@ def _past_surroundings(world: World, then: AsOf) -> _Surroundings:
     async def existing(entity_id: str) -> EntityView:
         if (view := by_key.get(entity_id)) is not None:
             return view
-        raise await _missing(world, entity_id, then.forgotten)
+        raise await _missing(world, entity_id, then)
 
     graph = Graph(by_key.values())
     then.entities.clear()  # this question's own: from here on `views` alone holds them, to be released in parts

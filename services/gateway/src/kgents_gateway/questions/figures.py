@@ -25,6 +25,7 @@ from kgents_shared.view.selection import Selection
 
 SAMPLES_MAX: Final = 5_000
 """Samples in one answer: an hour of one every second, and more."""
+NOT_ALL_TAKEN: Final = "topology, health: of some entities their labels and levels at that time are no longer kept"
 
 
 class MetricArguments(OneEntity, frozen=True, kw_only=True):
@@ -184,25 +185,27 @@ def _series(pulses: Sequence[Pulse], names: Collection[str]) -> dict[str, list[S
 
 async def last(world: World, arguments: LastArguments) -> LastOfMany:
     """The last figures of many entities."""
-    of_kinds = await _read(world, arguments)
-    found = await _behind(world, arguments, of_kinds.pulses)
+    of_kinds, taken = await _read(world, arguments), await _taken(world, arguments)
+    found = await _behind(arguments.after_id, taken, of_kinds.pulses)
     listed = found[: arguments.limit]
     entities = await asyncio.to_thread(lambda: [_of(pulse, arguments.metrics) for _, pulse in listed])
-    return LastOfMany(entities, len(found), listed[-1][0] if len(found) > len(listed) else "", of_kinds.remarks)
+    next_ = listed[-1][0] if len(found) > len(listed) else ""
+    return LastOfMany(entities, len(found), next_, [*of_kinds.remarks, *taken.remarks])
 
 
 async def databases(world: World, arguments: PageArguments) -> Databases:
     """The last pulse of every database, and of every comparison of two."""
     of_databases = msgspec.structs.replace(arguments, kinds=[kinds.DATABASE])
-    of_comparisons = msgspec.structs.replace(arguments, kinds=[kinds.COMPARISON], after_id="")
+    of_comparisons = msgspec.structs.replace(arguments, kinds=[kinds.COMPARISON])
+    taken = await _taken(world, msgspec.structs.replace(arguments, kinds=[kinds.DATABASE, kinds.COMPARISON]))
     read = await _read(world, of_databases)
-    found = await _behind(world, of_databases, read.pulses)
-    compared = await _behind(world, of_comparisons, (await _read(world, of_comparisons)).pulses)
+    found = await _behind(arguments.after_id, taken, read.pulses)
+    compared = await _behind("", taken, (await _read(world, of_comparisons)).pulses)
     known = [(key, pulse) for key, pulse in found if isinstance(pulse, DatabasePulse)]
     listed = known[: arguments.limit]
     next_ = listed[-1][0] if len(known) > len(listed) else ""
     comparisons = [pulse for _, pulse in compared[: arguments.limit] if isinstance(pulse, DatabasePulse)]
-    return Databases([pulse for _, pulse in listed], len(known), next_, comparisons, read.remarks)
+    return Databases([pulse for _, pulse in listed], len(known), next_, comparisons, [*read.remarks, *taken.remarks])
 
 
 class _Read(msgspec.Struct, frozen=True):
@@ -224,28 +227,35 @@ async def _read(world: World, arguments: PageArguments) -> _Read:
     return _Read({}, [remark])
 
 
-async def _behind(world: World, arguments: PageArguments, found: dict[Ref, Pulse]) -> list[tuple[str, Pulse]]:
-    """Those that are behind `after_id` in the order of ids, and have the labels and levels that are asked for."""
+class _Taken(msgspec.Struct, frozen=True):
+    takes: Callable[[Ref], bool]
+    """Whether an entity has the labels and levels that are asked for."""
+    remarks: list[str] = []
+    """What is not known of them."""
+
+
+async def _behind(after_id: str, taken: _Taken, found: dict[Ref, Pulse]) -> list[tuple[str, Pulse]]:
+    """Those that are taken, and are behind `after_id` in the order of ids."""
     by_id = await asyncio.to_thread(lambda: sorted((key_of_ref(ref), ref) for ref in found))
-    taken = await _taken(world, arguments)
     behind: list[tuple[str, Pulse]] = []
     time_slice = TimeSlice()
     for key, ref in by_id:
-        if key > arguments.after_id and taken(ref):
+        if key > after_id and taken.takes(ref):
             behind.append((key, found[ref]))
         await time_slice.checkpoint()
     return behind
 
 
-async def _taken(world: World, arguments: PageArguments) -> Callable[[Ref], bool]:
-    """Whether an entity has the labels and levels that are asked for, now or at that time."""
+async def _taken(world: World, arguments: PageArguments) -> _Taken:
+    """Which entities have the labels and levels that are asked for, now or at that time."""
     selection = msgspec.structs.replace(arguments.selection(), sources=())
     if not selection.signals:
-        return lambda _: True
+        return _Taken(lambda _: True)
     if (time := past(arguments.at, "at", world.now())) is None:
-        return lambda ref: _takes(world, selection, ref)
-    then = {each.ref for each in (await world.streams.as_of(selection, time)).entities}
-    return then.__contains__
+        return _Taken(lambda ref: _takes(world, selection, ref))
+    then = await world.streams.as_of(selection, time)
+    remarks = [NOT_ALL_TAKEN] if then.forgotten or then.remarks else []
+    return _Taken({each.ref for each in then.entities}.__contains__, remarks)
 
 
 def _takes(world: World, selection: Selection, ref: Ref) -> bool:

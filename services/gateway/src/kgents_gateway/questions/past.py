@@ -94,10 +94,11 @@ async def diff(world: World, arguments: DiffArguments) -> Changes:
     else:
         after = await world.streams.as_of(selection, until)
     # Both are this question's own, so a thread may compare them while others are served.
-    found = await asyncio.to_thread(differences, before.entities, after.entities)
+    forgotten = list(dict.fromkeys((*before.forgotten, *after.forgotten)))
+    unknown = [*forgotten, *before.partly_archived, *after.partly_archived]
+    found = await asyncio.to_thread(differences, before.entities, after.entities, unknown)
     await released(before.entities)
     await released(after.entities)
-    forgotten = list(dict.fromkeys((*before.forgotten, *after.forgotten)))
     remarks = list(dict.fromkeys((*before.remarks, *after.remarks)))
     archived = [*before.archived, *after.archived]
     return Changes(since, until or now, answers.changed(found), forgotten, archived, remarks)

@@ -19,6 +19,7 @@ from kgents_shared.contract.incident import Incident
 from kgents_shared.contract.notice import Notice
 from kgents_shared.contract.pulse import Pulse
 from kgents_shared.contract.silence import Silence
+from kgents_shared.contract.subjects import ROOT
 from kgents_shared.view.cost.prices import PriceList
 from kgents_shared.view.entity import EntityView
 from kgents_shared.view.events import Older
@@ -50,6 +51,11 @@ class AsOf(msgspec.Struct, frozen=True):
     def known(self) -> OfMoment:
         """How well that time is known."""
         return OfMoment(forgotten=self.forgotten, archived=self.archived, remarks=self.remarks)
+
+    @property
+    def partly_archived(self) -> list[str]:
+        """The signals of which the archive does not know all, as subjects: what is absent may have been there."""
+        return [f"{ROOT}.{each.signal}.>" for each in self.archived if not each.is_whole_at(self.at)]
 
 
 class IncidentsThen(msgspec.Struct, frozen=True):
