@@ -1,14 +1,18 @@
 """People log in at a real OpenID provider: what their groups may see, and everything that is no login of theirs."""
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
+from kgents_gateway.access.identity import Session
 from kgents_gateway.access.oidc import provider as module
+from kgents_gateway.access.oidc.seal import Pending, Seal
 from kgents_gateway.config import OidcConfig
 from kgents_shared.bus.client import Bus
 from support.build import make_ref
@@ -20,7 +24,12 @@ from support.ports import free_port
 from support.state import make_topology, publish
 from support.waiting import MACHINE, eventually, within
 
-PEOPLE = {"ann": ["other", "shop team"], "bob": ["sre", "shop team"], "eve": ["unknown"]}
+PEOPLE = {
+    "ann": ["other", "shop team"],
+    "bob": ["sre", "shop team"],
+    "eve": ["unknown"],
+    "max": [f"/teams/{number}/{'x' * 60}" for number in range(100)],
+}
 GROUPS = "group:sre\ngroup:shop%20team namespaces=shop\n"
 
 
@@ -171,9 +180,39 @@ async def test_an_answer_that_this_browser_did_not_ask_for_is_no_login(site: Sit
         assert (await ann.get(changed.copy_remove_param("iss"))).status_code == 502
         assert await count(ann) is None
         assert (await ann.get(back)).status_code == 303
+        assert (await ann.get(back)).status_code == 502, "the login that it had begun is over"
+        assert await count(ann) == 1
         ann.cookies.clear()
         await ann.get("/login/provider")
         assert (await ann.get(back)).status_code == 502, "a code is used once"
+
+
+async def test_a_login_that_has_taken_too_long_and_a_session_that_is_over_are_none(site: Site) -> None:
+    seal = Seal(site.provider.config().client_secret.reveal())
+    async with site.gateway() as gateway, browser(gateway) as ann, browser(gateway) as bob:
+        back = await come_back(ann, "ann")
+        pending = seal.opened(ann.cookies["kgents-login"], Pending)
+        assert pending is not None
+        now_s = int(time.time())
+        ann.cookies.clear()
+        ann.cookies.set("kgents-login", seal.sealed(msgspec.structs.replace(pending, until=now_s)))
+        assert (await ann.get(back)).status_code == 502
+        bob.cookies.set("kgents-person", seal.sealed(Session("bob", ("sre",), now_s - 1)))
+        assert await count(bob) is None
+        bob.cookies.clear()
+        bob.cookies.set("kgents-person", seal.sealed(Session("bob", ("sre",), int(time.time()) + 3)))
+        async with bob.stream("GET", ENTITIES) as stream:
+            assert stream.status_code == 200
+            await eventually(lambda: len(gateway.gateway.connections) == 0)
+        assert await count(bob) is None
+
+
+async def test_a_person_of_many_groups_has_a_cookie_that_a_browser_keeps(site: Site) -> None:
+    site.file.write_text("".join(f"group:{each}\n" for each in PEOPLE["max"]))
+    async with site.gateway() as gateway, browser(gateway) as max_:
+        await log_in(max_, "max")
+        assert await count(max_) == 2
+        assert len(max_.cookies["kgents-person"]) < 4_096 - len("kgents-person=")
 
 
 async def test_a_cookie_of_another_kind_or_another_secret_is_none(site: Site) -> None:

@@ -10,8 +10,8 @@ from starlette.responses import Response
 
 from kgents_gateway.access import login
 from kgents_gateway.access.identity import Identity, Session
-from kgents_gateway.access.oidc.provider import LoginError, Provider
-from kgents_gateway.access.oidc.seal import Pending, Seal
+from kgents_gateway.access.oidc.provider import LoginError, Person, Provider
+from kgents_gateway.access.oidc.seal import CHARS_MAX, Pending, Seal
 from kgents_gateway.access.tokens import Tokens
 from kgents_gateway.config import OidcConfig
 from kgents_shared.contract.tokens import READ
@@ -56,7 +56,7 @@ class People:
             person = await self._provider.finish(request.query_params, pending, self._now_s())
         except LoginError as error:
             return self._failed(error)
-        session = Session(person.sub, self._tokens.known(person.groups), self._now_s() + self._session_s)
+        session, sealed = self._session_of(person)
         identity = self._tokens.person(session, self._now_s())
         if identity is None or READ not in identity.may:
             _log.warning("login_refused", person=person.sub, groups=len(person.groups))
@@ -65,7 +65,7 @@ class People:
             )
         _log.info("login", person=person.sub, group=", ".join(session.groups[:1]))
         response = login.redirect("../")
-        self._set(response, COOKIE, self._seal.sealed(session), self._session_s)
+        self._set(response, COOKIE, sealed, self._session_s)
         self._set(response, PENDING_COOKIE, "", 0)
         login.forget(response, login.COOKIE, is_secure=self._is_secure)
         return response
@@ -83,6 +83,16 @@ class People:
     def forget(self, response: Response) -> None:
         """End the login of a browser."""
         login.forget(response, COOKIE, is_secure=self._is_secure)
+
+    def _session_of(self, person: Person) -> tuple[Session, str]:
+        """A login, and its cookie: with as many of the groups, the first of the file, as a cookie holds."""
+        groups, until = self._tokens.known(person.groups), self._now_s() + self._session_s
+        while True:
+            session = Session(person.sub, groups, until)
+            sealed = self._seal.sealed(session)
+            if len(sealed) <= CHARS_MAX or not groups:
+                return session, sealed
+            groups = groups[: len(groups) // 2]
 
     def _now_s(self) -> int:
         return int(self._now().timestamp())

@@ -12,8 +12,8 @@ from joserfc.jwk import OctKey
 from kgents_gateway.access.identity import Session
 
 ALGORITHM: Final = "HS256"
-CHARS_MAX: Final = 4_096
-"""Browsers keep no larger cookie."""
+CHARS_MAX: Final = 4_000
+"""Browsers keep no cookie of more than 4,096 bytes, with its name."""
 REMEMBERED: Final = 1_024
 
 
