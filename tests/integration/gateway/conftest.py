@@ -8,7 +8,7 @@ import pytest
 from kgents_shared.bus.client import Bus
 from support.fixtures import bus, server
 from support.gateway import Running, serving
-from support.scopes import filled, write
+from support.scopes import filled, priced, write
 
 __all__ = ["bus", "gateway", "server"]
 
@@ -22,6 +22,6 @@ async def gateway(bus: Bus) -> AsyncIterator[Running]:
 @pytest.fixture
 async def guarded(bus: Bus, tmp_path: Path) -> AsyncIterator[Running]:
     """A gateway that asks for a token, and holds everything."""
-    async with serving(bus, tokens_file=write(tmp_path / "tokens")) as gateway:
+    async with serving(bus, tokens_file=write(tmp_path / "tokens"), prices_file=priced(tmp_path)) as gateway:
         await filled(bus, gateway)
         yield gateway

@@ -15,9 +15,11 @@ from mcp_types import TextContent
 from kgents_gateway.mcp.messages import VERSIONS, WITH_HANDSHAKE
 from kgents_gateway.mcp.tools import TOOLS
 from kgents_shared.bus.client import Bus
+from kgents_shared.view.entity import key_of_ref
 from support.gateway import Running, caught_up
 from support.ports import free_port
 from support.process import spawn_async
+from support.scopes import places_in, pod
 from support.state import make_health, make_topology, publish
 from support.waiting import within
 
@@ -74,6 +76,18 @@ async def test_every_line_with_an_id_is_answered_before_the_end(gateway: Running
     assert {each["id"] for each in answers if "result" in each} == {*range(40), "no end"}
     refused = [each["error"]["message"] for each in answers if "error" in each]
     assert sorted(refused) == ["expected JSON", "expected a message of at most 65536 bytes, found a larger one"]
+
+
+async def test_a_token_is_shown_its_scope_alone(guarded: Running, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("east-shop\n")
+    async with Client(parameters(guarded.server.address, "--token-file", str(token)), mode="auto") as client:
+        for tool in ("topology", "alerts", "events", "incidents", "metrics_last", "silences"):
+            result = await client.call_tool(tool, {})
+            assert not result.is_error, tool
+            assert places_in(str(result.content)) == {"eastshop"}, tool
+        for tool, arguments in (("cost", {}), ("pipeline", {}), ("entity", {"entity_id": key_of_ref(pod("westbank"))})):
+            assert (await client.call_tool(tool, arguments)).is_error, tool
 
 
 async def test_a_gateway_that_is_not_there_is_an_error_with_the_way_out() -> None:

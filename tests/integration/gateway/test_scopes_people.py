@@ -13,7 +13,7 @@ from support.gateway import Running, serving
 from support.in_scope import Door, answers_stay_in_scope, decisions_stay_in_scope, streams_stay_in_scope
 from support.oidc import OidcProvider, log_in
 from support.ports import free_port
-from support.scopes import BASE, filled
+from support.scopes import BASE, filled, priced
 
 COOKIE = "kgents-person"
 
@@ -28,7 +28,12 @@ async def people(bus: Bus, tmp_path: Path) -> AsyncIterator[tuple[Running, Door]
     address = f"http://127.0.0.1:{port}"
     async with OidcProvider(tmp_path, {each.name: [each.name] for each in groups}) as provider:
         await provider.start(f"{address}/login/callback")
-        settings: dict[str, Any] = {"port": port, "public_url": address, "oidc": provider.config()}
+        settings: dict[str, Any] = {
+            "port": port,
+            "public_url": address,
+            "oidc": provider.config(),
+            "prices_file": priced(tmp_path),
+        }
         async with serving(bus, tokens_file=file, **settings) as gateway:
             await filled(bus, gateway)
             sessions = {each.name: await session_of(gateway, each.name) for each in groups if "read" in each.may}
