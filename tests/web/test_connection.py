@@ -1,5 +1,6 @@
 """What the page does when the gateway goes, comes back, or cannot read: it says so, and goes on by itself."""
 
+import json
 import re
 from collections.abc import Callable
 from functools import partial
@@ -30,6 +31,14 @@ HIDE = (
 )
 
 
+EVENT_SOURCE = """() => {
+  window.heard = [];
+  const source = new EventSource("api/v1/stream/entities");
+  for (const name of ["hello", "batch", "upsert", "ready", "reset"])
+    source.addEventListener(name, ({ data }) => window.heard.push(data));
+}"""
+
+
 async def text_of(page: Any, selector: str) -> str:
     found: str = await page.locator(selector).inner_text()
     return found
@@ -50,6 +59,9 @@ async def test_it_goes_on_after_a_restart_behind_a_proxy_that_answers_502(
             context = page_at(browser, proxy.address, allowed=EXPECTED)
             page = await context.__aenter__()
             await eventually(lambda: _shows(page, ["stays", "goes"]))
+            second = await page.context.new_page()  # another tab of the same person
+            await second.goto(proxy.address)
+            await eventually(lambda: _shows(second, ["stays", "goes"]))
             asked: list[str] = []
             page.on("request", lambda request: note(request, asked))
         await eventually(lambda: _says(page, ".banner", "Not connected since", "502"))
@@ -57,12 +69,35 @@ async def test_it_goes_on_after_a_restart_behind_a_proxy_that_answers_502(
         assert await names(page) == ["stays", "goes"]
         await publish(bus, removed(make_topology("goes")), make_topology("came"), make_health("came", level="warning"))
         async with serving(bus, port=port) as again:
-            await eventually(lambda: _shows(page, ["stays", "came"]))
-            await page.locator(".banner").wait_for(state="detached")
-            await eventually(lambda: _says(page, ".freshness", "Live"))
-            await eventually(lambda: len(again.gateway.connections) == 1)
+            for each in (page, second):
+                await eventually(partial(_shows, each, ["stays", "came"]))
+                await each.locator(".banner").wait_for(state="detached")
+                await eventually(partial(_says, each, ".freshness", "Live"))
+            await eventually(lambda: len(again.gateway.connections) == 2)
             assert all(asked), "it asks for what it missed, and not for everything"
             await context.__aexit__(None, None, None)
+
+
+async def test_a_browsers_own_client_of_the_stream_goes_on_where_it_was(bus: Bus, browser: Any) -> None:
+    await publish(bus, make_topology("one"))
+    port = free_port()
+    async with serving(bus, port=port):
+        context = page_at(browser, f"http://127.0.0.1:{port}", allowed=EXPECTED)
+        page = await context.__aenter__()
+        await page.evaluate(EVENT_SOURCE)
+        await eventually(lambda: _has_heard(page, ["snapshot"], "one"))
+    await publish(bus, make_topology("two"))
+    async with serving(bus, port=port):
+        await eventually(lambda: _has_heard(page, ["snapshot", "resume"], "two"))
+        await context.__aexit__(None, None, None)
+    await publish(bus, removed(make_topology("one")), removed(make_topology("two")))
+
+
+async def _has_heard(page: Any, modes: list[str], name: str) -> bool:
+    heard: list[str] = await page.evaluate("window.heard")
+    found = [json.loads(each) for each in heard if each.startswith("{")]
+    named = any(f'"name":"{name}"' in each for each in heard)
+    return [each["mode"] for each in found if "mode" in each] == modes and named
 
 
 async def test_a_gateway_that_cannot_read_calls_nothing_healthy(bus: Bus, gateway: Running, browser: Any) -> None:
@@ -79,6 +114,17 @@ async def test_a_gateway_that_cannot_read_calls_nothing_healthy(bus: Bus, gatewa
         await page.locator(".tile.healthy .number", has_text=re.compile("^0$")).wait_for()
         assert await violations(page) == []
         assert "12:00:00Z" not in await text_of(page, ".banner"), "by the clock of the one who reads it"
+        await page.locator(".row.unknown", has_text="well").click()
+        await eventually(lambda: _says(page, ".details", "Nothing is heard of it now."))
+        assert "Nothing found wrong" not in await text_of(page, ".details")
+        await page.keyboard.press("Escape")
+        await page.get_by_role("tab", name="Alerts").click()
+        await eventually(lambda: _says(page, ".panel-body", "No alert was firing when it was heard last."))
+        await page.keyboard.press("4")
+        await page.locator(".pipeline header .level.unknown").wait_for()
+        assert await page.locator(".pipeline .mark.healthy").count() == 0
+        assert await violations(page) == []
+        await page.keyboard.press("1")
         gateway.gateway.connections.say(frames.live())
         await page.locator(".banner").wait_for(state="detached")
         await page.locator(".row.healthy", has_text="well").wait_for()
@@ -138,6 +184,8 @@ async def test_a_page_whose_session_has_ended_asks_for_the_token_again(bus: Bus,
         await page.locator(".table .row", has_text="allowed").click()
         await page.get_by_role("dialog").wait_for()
         assert await violations(page) == []
+        other = page.get_by_role("link", name="Other ways to log in")
+        assert await other.get_attribute("href") == "login", "people who log in at a provider have no token"
         await page.get_by_role("textbox", name="Token").fill("right")
         await page.keyboard.press("Enter")
         await page.get_by_role("dialog").wait_for(state="detached")

@@ -236,6 +236,9 @@ async def test_any_moment_of_the_past_and_what_differs_from_it(bus: Bus, gateway
         await page.keyboard.press("ArrowLeft")
         await has(page, ".freshness", "Past")
         assert "at=" in page.url
+        await page.evaluate("() => { location.hash = '#at=2999-01-01T00:00:00Z' }")
+        await has(page, ".banner", "That moment cannot be shown")
+        await eventually(lambda: _are(page, []))  # and never what is there now
     await publish(bus, removed(make_health(later)), removed(make_topology(later)))
 
 

@@ -60,6 +60,8 @@ export interface Identity {
   readonly name: string;
   readonly may: readonly string[];
   /** Empty: all. */
+  readonly clusters: readonly string[];
+  /** Empty: all. */
   readonly namespaces: readonly string[];
 }
 
@@ -118,8 +120,8 @@ export class Model {
   readonly isPast = computed(() => this.place.value.at !== null);
   /** Subjects of which the state at the shown moment is no longer kept; none for now. */
   readonly forgotten = computed(() => (this.past.value?.state === "shown" ? this.past.value.forgotten : []));
-  /** Whether what is shown may not be how it is. */
-  readonly isOutdated = computed(() => this.lost.value !== null || this.stale.value !== null);
+  /** Whether what is shown may not be how it is, or was at the moment that is to be shown. */
+  readonly isOutdated = computed(() => this.lost.value !== null || this.stale.value !== null || this.past.value?.state === "reading");
 
   /** A gateway that starts again is back sooner. */
   readonly isUnheard = computed(() => {
@@ -235,7 +237,10 @@ export class Model {
       this.#isStaleNow = true;
       this.stale.value = data as Stale;
     } else if (event === "ready" && !this.#isStaleNow) this.stale.value = null;
-    else if (event === "live") this.stale.value = null;
+    else if (event === "live") {
+      this.stale.value = null;
+      this.#showAgain();
+    }
     else if (event === "pipeline") this.pipeline.value = data as Verdict;
     else if (event === "hello") {
       const hello = data as Hello;
@@ -247,6 +252,7 @@ export class Model {
 
   #connected(): void {
     this.lost.value = null;
+    this.#showAgain();
     void this.#identify();
   }
 
@@ -279,6 +285,11 @@ export class Model {
     });
   }
 
+  /** A moment that could not be read while the gateway, or NATS, was away. */
+  #showAgain(): void {
+    if (this.past.value?.state === "failed") void this.#show(this.place.value.at);
+  }
+
   async #show(at: string | null): Promise<void> {
     this.#pastRequest.abort();
     if (at === null) {
@@ -297,7 +308,10 @@ export class Model {
       this.past.value = { state: "shown", ...known };
       this.#flushSoon();
     } catch (error) {
-      if (!aborted.aborted) this.past.value = { state: "failed", reason: reasonOf(error) };
+      if (aborted.aborted) return;
+      this.shown.use(new Store()); // what is there now, or was at another moment, is not what was then
+      this.past.value = { state: "failed", reason: reasonOf(error) };
+      this.#flushSoon();
     }
   }
 }

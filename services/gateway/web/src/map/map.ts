@@ -1,7 +1,7 @@
 // A map as a view: it follows the shown entities, has them arranged beside the page, and draws when something moves.
 
 import { Color, LinearSRGBColorSpace, WebGLRenderer } from "three";
-import type { Entity, Id } from "../store/entity.ts";
+import { type Entity, type Id, levelOf } from "../store/entity.ts";
 import { TEXTS } from "../texts.ts";
 import type { Changes, Host, View } from "../view.ts";
 import type { Preset } from "./grouping.ts";
@@ -331,8 +331,9 @@ export class LiveMap implements View {
   }
 }
 
-function describe({ ref, status, reason, health }: Entity): string {
-  const level = health === null ? "" : ` · ${TEXTS.levels[health.level].toLowerCase()}`;
+function describe(entity: Entity): string {
+  const { ref, status, reason, health } = entity;
+  const level = health === null ? "" : ` · ${TEXTS.levels[levelOf(entity)].toLowerCase()}`;
   return `${ref.kind} · ${status}${reason ? ` (${reason})` : ""}${level}`;
 }
 

@@ -39,7 +39,7 @@ export function AlertsTab({ model }: { model: Model }) {
   alerts.sort(compare);
   const others = othersFiring(model);
   const unknown = isForgotten(model.forgotten.value, "alert", selection) && <p class="soft">{TEXTS.forgottenThen.alert}</p>;
-  if (alerts.length === 0) return unknown || <p class="soft">{others > 0 ? TEXTS.noAlertsHere(others) : TEXTS.noAlerts}</p>;
+  if (alerts.length === 0) return unknown || <p class="soft">{others > 0 ? TEXTS.noAlertsHere(others) : none(model)}</p>;
   return (
     <>
       {unknown}
@@ -61,6 +61,10 @@ export function AlertsTab({ model }: { model: Model }) {
       {others > 0 && <p class="soft">{TEXTS.otherAlerts(others)}</p>}
     </>
   );
+}
+
+function none(model: Model): string {
+  return model.isUnheard.value && !model.isPast.value ? TEXTS.noAlertsThen : TEXTS.noAlerts;
 }
 
 function compare(one: Alert, other: Alert): number {

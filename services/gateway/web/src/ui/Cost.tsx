@@ -41,7 +41,7 @@ interface Priced {
 export function Cost({ entity, isPast }: { entity: Entity; isPast: boolean }) {
   const { cluster, namespace } = entity.ref;
   const asked = { clusters: cluster, by: byOf(entity), ...(namespace === "" ? {} : { namespaces: namespace }) };
-  const { value } = useAnswer<Priced>(isPast ? null : "api/v1/cost", asked, EVERY_MS);
+  const { value, reason } = useAnswer<Priced>(isPast ? null : "api/v1/cost", asked, EVERY_MS);
   if (isPast || value === null || value.price_list === null) return null;
   const node = value.nodes.find((each) => each.id === entity.id);
   const line = value.costs.find((each) => each.id === entity.id);
@@ -51,6 +51,7 @@ export function Cost({ entity, isPast }: { entity: Entity; isPast: boolean }) {
     <Section title={TEXTS.cost}>
       {node !== undefined ? <NodeFacts node={node} currency={value.currency} /> : line !== undefined && <Facts line={line} currency={value.currency} />}
       <p class="soft">{TEXTS.costPrices(value.price_list, prices.filter((each) => each !== ""))}</p>
+      {reason !== "" && <p class="soft">{TEXTS.readThen(reason)}</p>}
     </Section>
   );
 }

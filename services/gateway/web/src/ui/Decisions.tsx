@@ -90,8 +90,14 @@ interface FormProps {
   readonly send: (method: "PUT", path: string, body: unknown, done: string) => Promise<void>;
 }
 
+/** Not by `randomUUID`, which a page without TLS does not have. */
+function newId(): string {
+  const [number = 0] = crypto.getRandomValues(new Uint32Array(1));
+  return `web-${number.toString(16).padStart(8, "0")}`;
+}
+
 function SilenceForm({ model, incident, isBusy, send }: FormProps) {
-  const id = useRef(`web-${crypto.randomUUID().slice(0, 8)}`); // the same for every try: it is not stored twice
+  const id = useRef(newId()); // the same for every try: it is not stored twice
   const reason = useRef<HTMLInputElement>(null);
   const seconds = useSignal(USUAL_S);
   useLayoutEffect(() => reason.current?.focus(), []);

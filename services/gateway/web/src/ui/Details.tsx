@@ -14,7 +14,7 @@ import { useAnswer } from "./answer.ts";
 import { Cost } from "./Cost.tsx";
 import { EntityLink } from "./EntityLink.tsx";
 import { LevelBadge, LevelMark } from "./Level.tsx";
-import { type Known, NotKnown } from "./NotKnown.tsx";
+import { type Known, NotKnown, isAllKnown } from "./NotKnown.tsx";
 import { Path } from "./Path.tsx";
 import { Section } from "./Section.tsx";
 
@@ -109,7 +109,7 @@ function Reasons({ model, entity }: { model: Model; entity: Entity }) {
   return (
     <Section title={TEXTS.reasons}>
       {health === null && <p class="soft">{isForgotten(model.forgotten.value, "health", entity.id) ? TEXTS.forgottenThen.health : TEXTS.notScored}</p>}
-      {health !== null && reasons.length === 0 && <p class="soft">{TEXTS.noReasons}</p>}
+      {health !== null && reasons.length === 0 && <p class="soft">{levelOf(entity) === "healthy" ? TEXTS.noReasons : model.localized(health.text)}</p>}
       <ul class="reasons">
         {reasons.map((reason) => (
           <li key={reason.check}>
@@ -190,7 +190,7 @@ function Impact({ model, id }: { model: Model; id: Id }) {
       {reason !== "" && <p class="soft">{reason}</p>}
       {value !== null && (
         <>
-          <p>{value.entities.length === 0 ? TEXTS.impactNone : TEXTS.impactOf(value.lost, value.impaired)}</p>
+          <p>{value.entities.length > 0 ? TEXTS.impactOf(value.lost, value.impaired) : isAllKnown(value) ? TEXTS.impactNone : TEXTS.impactNoneKnown}</p>
           <NotKnown model={model} of={value} />
           <ul class="plain">
             {value.entities.slice(0, CONNECTIONS).map((each) => (

@@ -81,10 +81,18 @@ function Empty({ model }: { model: Model }) {
   if (model.shown.entities.size > 0) return null;
   const isFiltered = !isEverything(model.place.value.filter) && model.shown.store.entities.size > 0;
   if (!isFiltered && model.isPast.value) return <p class="empty">{model.past.value?.state === "shown" ? TEXTS.emptyPast : ""}</p>;
+  if (isFiltered) return <Note text={TEXTS.emptyFilter} hint="" />;
+  const { clusters, namespaces } = model.identity.value ?? { clusters: [], namespaces: [] };
+  const isScoped = clusters.length + namespaces.length > 0;
+  if (isScoped) return <Note text={TEXTS.emptyScope} hint={TEXTS.emptyScopeHint(clusters, namespaces)} />;
+  return <Note text={TEXTS.emptyAll} hint={TEXTS.emptyAllHint} />;
+}
+
+function Note({ text, hint }: { text: string; hint: string }) {
   return (
     <div class="empty">
-      <p>{isFiltered ? TEXTS.emptyFilter : TEXTS.emptyAll}</p>
-      {!isFiltered && <p class="soft">{TEXTS.emptyAllHint}</p>}
+      <p>{text}</p>
+      {hint !== "" && <p class="soft">{hint}</p>}
     </div>
   );
 }

@@ -60,7 +60,7 @@ function Past({ model, at }: { model: Model; at: string }) {
 }
 
 function List({ model, incidents }: { model: Model; incidents: readonly Incident[] }) {
-  if (incidents.length === 0) return <p class="soft">{TEXTS.incidents.none}</p>;
+  if (incidents.length === 0) return <p class="soft">{model.isUnheard.value && !model.isPast.value ? TEXTS.incidents.noneThen : TEXTS.incidents.none}</p>;
   return (
     <>
       <ul class="incidents">

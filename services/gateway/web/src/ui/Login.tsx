@@ -27,6 +27,7 @@ export function Login({ wasGiven }: { wasGiven: boolean }) {
         <button type="submit" class="primary">
           {TEXTS.logIn}
         </button>
+        <a href="login">{TEXTS.loginOther}</a>
       </form>
     </dialog>
   );

@@ -9,6 +9,10 @@ export interface Known {
   readonly remarks: readonly string[];
 }
 
+export function isAllKnown({ forgotten, remarks }: Known): boolean {
+  return forgotten.length === 0 && remarks.length === 0;
+}
+
 export function NotKnown({ model, of }: { model: Model; of: Known }) {
   const said = [...sentencesOf(of.forgotten), ...of.remarks.map((each) => `${model.localized(each)}.`)];
   return (

@@ -8,6 +8,7 @@ import { useAnswer } from "./answer.ts";
 import { LevelBadge, LevelMark } from "./Level.tsx";
 
 const EVERY_MS = 5_000;
+const SCOPES = 5;
 
 interface Verdict {
   readonly is_ok: boolean | null;
@@ -29,9 +30,18 @@ interface Instance {
     readonly lag_s?: number | null;
     readonly spilled_bytes?: number;
     readonly dead_letters?: number;
-    readonly unread?: readonly unknown[];
+    readonly unread?: readonly Unread[];
     readonly cost?: { readonly cpu_percent: number; readonly memory_bytes: number } | null;
   } | null;
+}
+
+/** What a source could not read; a field that is left out means all. */
+interface Unread {
+  readonly kind?: string;
+  readonly namespace?: string;
+  readonly name?: string;
+  readonly part?: string;
+  readonly reason?: string;
 }
 
 interface Letter {
@@ -52,11 +62,13 @@ interface Answer {
 export function Pipeline({ model }: { model: Model }) {
   const { value, reason } = useAnswer<Answer>("api/v1/pipeline", {}, EVERY_MS);
   if (value === null) return <p class="empty">{reason === "" ? TEXTS.loading : TEXTS.pipelineFailed(reason)}</p>;
+  // What was read before says nothing of now.
+  const isHeard = reason === "" && !model.isUnheard.value;
   return (
-    <div class="pipeline" id="entities" tabIndex={0} role="region" aria-label={TEXTS.views.pipeline}>
+    <div class={`pipeline ${isHeard ? "" : "old"}`} id="entities" tabIndex={0} role="region" aria-label={TEXTS.views.pipeline}>
       <header>
-        <LevelBadge level={value.status} />
-        <p>{model.localized(value.text)}</p>
+        <LevelBadge level={isHeard ? value.status : "unknown"} />
+        <p>{isHeard ? model.localized(value.text) : TEXTS.pipelineThen(model.localized(value.text))}</p>
         {reason !== "" && <p class="soft">{TEXTS.pipelineFailed(reason)}</p>}
       </header>
       {value.findings.length > 0 && (
@@ -65,7 +77,7 @@ export function Pipeline({ model }: { model: Model }) {
           <ul class="reasons">
             {value.findings.map((each) => (
               <li key={each.text}>
-                <LevelMark level={levelOf(each.is_ok)} />
+                <LevelMark level={isHeard ? levelOf(each.is_ok) : "unknown"} />
                 <span>
                   {model.localized(each.text)} {each.next_step !== "" && <code>{each.next_step}</code>}
                 </span>
@@ -89,7 +101,7 @@ export function Pipeline({ model }: { model: Model }) {
             </thead>
             <tbody>
               {value.instances.map((each) => (
-                <InstanceRow key={`${each.cluster} ${each.service} ${each.instance}`} instance={each} model={model} />
+                <InstanceRow key={`${each.cluster} ${each.service} ${each.instance}`} instance={each} isHeard={isHeard} model={model} />
               ))}
             </tbody>
           </table>
@@ -100,9 +112,9 @@ export function Pipeline({ model }: { model: Model }) {
   );
 }
 
-function InstanceRow({ instance, model }: { instance: Instance; model: Model }) {
+function InstanceRow({ instance, isHeard, model }: { instance: Instance; isHeard: boolean; model: Model }) {
   const { heartbeat, is_alive, is_ok, age_s } = instance;
-  const level = is_alive ? levelOf(is_ok) : "critical";
+  const level = !isHeard ? "unknown" : is_alive ? levelOf(is_ok) : "critical";
   const state = is_alive && heartbeat !== null ? heartbeat.state.replaceAll("_", " ") : TEXTS.silentFor(age(age_s * 1_000));
   return (
     <tr>
@@ -117,6 +129,7 @@ function InstanceRow({ instance, model }: { instance: Instance; model: Model }) 
       <td>
         {state}
         {heartbeat?.reason && <span class="soft"> {model.localized(heartbeat.reason)}</span>}
+        <Scopes model={model} unread={heartbeat?.unread ?? []} />
       </td>
       <td class="lag">{heartbeat?.lag_s === null || heartbeat?.lag_s === undefined ? "–" : `${number(heartbeat.lag_s)} s`}</td>
       <td class="cpu">{heartbeat?.cost ? `${number(heartbeat.cost.cpu_percent)} %` : "–"}</td>
@@ -126,6 +139,28 @@ function InstanceRow({ instance, model }: { instance: Instance; model: Model }) 
       <td>{heartbeat?.version ?? "–"}</td>
     </tr>
   );
+}
+
+/** What it does not keep up to date, and why. */
+function Scopes({ model, unread }: { model: Model; unread: readonly Unread[] }) {
+  if (unread.length === 0) return null;
+  return (
+    <ul class="scopes">
+      {unread.slice(0, SCOPES).map((each) => (
+        <li key={scopeOf(each)} class="soft">
+          {TEXTS.unreadScope(scopeOf(each), model.localized(each.reason ?? ""))}
+        </li>
+      ))}
+      {unread.length > SCOPES && <li class="soft">{TEXTS.more(unread.length - SCOPES)}</li>}
+    </ul>
+  );
+}
+
+/** `pod in shop`, `container shop/cart-1`, `part build`. */
+function scopeOf({ kind = "", namespace = "", name = "", part = "" }: Unread): string {
+  const place = namespace !== "" && name !== "" ? `${namespace}/${name}` : name;
+  const words = [kind, place || (namespace && `in ${namespace}`), part && `part ${part}`].filter((each) => each !== "");
+  return words.join(" ") || TEXTS.everything;
 }
 
 function Letters({ letters, model }: { letters: readonly Letter[]; model: Model }) {
