@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from kgents_archiver.compression import RAW, DamagedError, Packing, Unpacking, train
 from kgents_archiver.holes import holes
+from kgents_archiver.versions import SUBJECT_MAX, _message
+from kgents_shared.bus.delivery import Delivery
 
 BEGAN = datetime(2026, 11, 29, tzinfo=UTC)
 SAMPLES = [f'{{"text": "pod shop/cart-{number} is running", "status": "running"}}'.encode() for number in range(1_000)]
@@ -34,6 +36,11 @@ def test_what_was_found_and_what_is_missing_are_all_there_was(seqs: set[int], be
         seq = max(seq, batch[-1])
     assert missing.isdisjoint(seqs)
     assert missing | {each for each in seqs if each > begun} == set(range(begun + 1, seq + 1))
+
+
+def test_a_subject_that_no_index_takes_is_cut_and_its_message_stays() -> None:
+    found = _message(Delivery("kgents.event." + "x" * 4_000 + "\x00", b"{}", None, 1, 1, 1_000, 0, ""), bytes)
+    assert (len(found.subject), found.body) == (SUBJECT_MAX, b"{}")
 
 
 @given(st.binary(max_size=2_000) | st.sampled_from(SAMPLES))

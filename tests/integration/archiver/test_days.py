@@ -1,7 +1,7 @@
 """The state at any moment, before and after old days are dropped, on a real PostgreSQL."""
 
 import random
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 from msgspec.structs import replace
@@ -15,6 +15,7 @@ from kgents_archiver.store.ledger import Epoch, OvertakenError
 from kgents_archiver.store.status import stream_statuses
 from kgents_archiver.store.writing import Message, Writer
 from kgents_shared.bus.consume import Position
+from kgents_shared.contract.archive import Gap
 from kgents_shared.contract.errors import NotFoundError
 from support.archive import state_at, versions
 from support.waiting import within
@@ -23,6 +24,7 @@ STREAM = "KGENTS_TOPOLOGY"
 FIRST = date(2026, 11, 1)
 DAYS = 6
 BEGAN = datetime(2026, 11, 1, tzinfo=UTC)
+AUCKLAND = timezone(timedelta(hours=13))  # where it is another day for most of the day
 
 
 def message(seq: int, at: datetime, name: str, *, is_gone: bool = False) -> Message:
@@ -60,7 +62,7 @@ def state(messages: list[Message], moment: datetime) -> dict[str, bytes]:
 
 
 async def read(database: Database, moment: datetime) -> dict[str, bytes]:
-    answer = await state_at(database, "topology", moment)
+    answer = await state_at(database, "topology", moment.astimezone(AUCKLAND))
     return {each.subject: each.body for each in answer.messages}
 
 
@@ -122,6 +124,19 @@ async def test_another_life_of_a_stream_ends_what_the_former_one_held(database: 
             assert await days.add_base(database, "topology", next_day)
 
 
+async def test_an_event_that_another_life_holds_again_happened_once(database: Database) -> None:
+    """The stream went back behind the second one, and goes on otherwise."""
+    writer = Writer(database, "event")
+    first = await writer.begin("KGENTS_EVENT", "first", now=BEGAN, last_seq=0, before=None)
+    events = [message(seq, BEGAN + timedelta(hours=seq), "a") for seq in (1, 2)]
+    first = await writer.write(first, events, [], position(events[-1].at, 2))
+    second = await writer.begin("KGENTS_EVENT", "second", now=events[-1].at, last_seq=1, before=first)
+    other = message(2, BEGAN + timedelta(hours=3), "a")
+    await writer.write(second, [events[0], other], [], position(other.at, 2, "second"))
+    found = [(each.seq, each.at) for each in (await versions(database, "event")).messages]
+    assert found == [(each.seq, each.at) for each in (*events, other)]
+
+
 async def test_of_two_writers_the_slower_one_stores_nothing(database: Database) -> None:
     one, other = Writer(database, "topology"), Writer(database, "topology")
     epoch = await begin(one)
@@ -146,6 +161,8 @@ async def test_what_is_missing_is_part_of_the_answers_that_it_may_have_changed(d
         return (await state_at(database, "topology", BEGAN + timedelta(hours=hours))).coverage.missing
 
     assert [await missing(hours) for hours in (0, 2, 3)] == [0, 8, 8]
+    found = (await versions(database, "topology", BEGAN, until)).coverage
+    assert (found.gaps, found.ended) == ([Gap(hole.since, until)], [])
     answer = await versions(database, "topology", BEGAN, BEGAN + timedelta(hours=5))
     remarks = answer.coverage.remarks(BEGAN - timedelta(days=1), BEGAN + timedelta(hours=5))
     assert [each.split(": ", 1)[1][:14] for each in remarks] == ["the archive re", "archived until", "8 messages wer"]

@@ -21,9 +21,12 @@ from support.waiting import eventually
 
 
 async def test_an_archiver_that_is_killed_anywhere_has_stored_all_or_counts_what_it_missed(
-    bus: Bus, server: NatsServer, config: Config, database: Database, tmp_path: Path
+    bus: Bus, server: NatsServer, config: Config, database: Database, postgres: PostgresServer, tmp_path: Path
 ) -> None:
-    """The stream keeps 16 versions, so what was published while no archiver ran may be gone: then it is a gap."""
+    """The stream keeps 16 versions, so what was published while no archiver ran may be gone: then it is a gap.
+
+    Once PostgreSQL is killed with it, and started again beside it: what was stored last may be lost with its position.
+    """
     (tmp_path / "password").write_text("secret\n")
     section = {"host": config.host, "port": config.port, "user": config.user, "database": config.database}
     section |= {"password_file": str(tmp_path / "password")}
@@ -39,10 +42,15 @@ async def test_an_archiver_that_is_killed_anywhere_has_stored_all_or_counts_what
                 await publish(bus, make_topology(name, status=status))
                 published[len(published) + 1] = name, status
             process.kill()
+            if life == 1:
+                postgres.kill()
             for number in range(dice.randint(0, 30)):
                 await publish(bus, make_topology("away", status=f"s{life}-{number}"))
                 published[len(published) + 1] = "away", f"s{life}-{number}"
             process.start()
+            if life == 1:
+                await postgres.start()
+        await database.close()
         await until_level(bus, database, "topology")
 
     found = {each.seq: each for each in await archived(database, "topology")}

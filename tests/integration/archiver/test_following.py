@@ -1,17 +1,22 @@
 """The archiver on real NATS and real PostgreSQL: each message once, as it was published, whatever ends meanwhile."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 
 from kgents_archiver import following
 from kgents_archiver.config import Config
 from kgents_archiver.store.database import Database
 from kgents_archiver.versions import FollowingVersions
 from kgents_shared.bus.client import Bus
+from kgents_shared.bus.consume import Position
 from kgents_shared.bus.delivery import Delivery
 from kgents_shared.contract.streams import StreamsConfig
-from support.archive import archived, archiving, until_level
+from support.archive import archived, archiving, state_at, until_level, versions
+from support.build import make_ref
 from support.nats_server import NatsServer
 from support.postgres_server import PostgresServer
 from support.running import running
@@ -42,6 +47,20 @@ async def test_every_version_is_stored_as_it_was_published(
     for signal in ("topology", "health", "alert", "event"):
         assert await contents(database, signal) == as_stored(await stored(bus, f"KGENTS_{signal.upper()}"))
     assert [each.is_gone for each in await archived(database, "topology")] == [False] * 6 + [True]
+
+
+async def test_credentials_are_masked_before_they_are_stored(
+    bus: Bus, config: Config, database: Database, tmp_path: Path
+) -> None:
+    canary = "cAnArY-cAnArY-cAnArY"
+    event = replace(make_event("a", number=1), text=f"cannot log in to https://me:{canary}@example.com")
+    async with archiving(bus, config, tmp_path):
+        await publish(bus, make_topology("a", labels={"db-password": canary}), event)
+        await until_level(bus, database)
+    for signal in ("topology", "event"):
+        (found,) = await archived(database, signal)
+        assert b"***" in found.body
+        assert canary.encode() not in found.body
 
 
 async def test_an_archiver_that_comes_back_goes_on_where_it_was(
@@ -161,6 +180,46 @@ async def test_what_the_stream_forgot_before_it_was_read_is_counted(
 
     assert len(await archived(database, "topology")) == 1 + history
     assert await gaps(database) == 30
+
+
+async def test_what_was_removed_while_no_one_read_for_too_long_is_gone(
+    bus: Bus, config: Config, database: Database, tmp_path: Path
+) -> None:
+    """A removal is stored for seven days. Who comes later would keep what was removed for good."""
+    await publish(bus, make_topology("gone"), make_topology("kept"))
+    async with archiving(bus, config, tmp_path):
+        await until_level(bus, database)
+    await age(database, timedelta(days=8))
+    session = await bus.session()
+    await session.api("STREAM.PURGE.KGENTS_TOPOLOGY", {"filter": make_ref("gone").subject("topology")}, dict)
+    history = StreamsConfig().history
+    for number in range(history + 5):
+        await publish(bus, make_topology("hot", status=f"s{number}"))
+    async with archiving(bus, config, tmp_path):
+        await eventually(lambda: _reads(database, {"kept", "hot"}))
+        await until_level(bus, database)
+
+    assert (await lives(database, "KGENTS_TOPOLOGY"), await gaps(database)) == (2, 5)
+    found = await versions(database, "topology")
+    assert found.messages[0].subject.endswith(".gone"), "what is archived stays"
+    assert len(found.coverage.ended) == 1
+
+
+async def _reads(database: Database, names: set[str]) -> bool:
+    found = await state_at(database, "topology", datetime.now(UTC) + timedelta(minutes=1))
+    return {each.subject.rpartition(".")[2] for each in found.messages} == names
+
+
+async def age(database: Database, by: timedelta) -> None:
+    """As if what is stored had been read so much earlier."""
+    async with database.transaction() as connection:
+        for id_, text in await connection.fetch("select id, position from kgents.epoch"):
+            known = msgspec.json.decode(text, type=Position)
+            older = replace(known, time_ns=known.time_ns - int(by.total_seconds()) * 1_000_000_000)
+            await connection.execute(
+                "update kgents.epoch set position = $1, read_until = read_until - $2::interval where id = $3",
+                msgspec.json.encode(older).decode(), by, id_,
+            )  # fmt: skip
 
 
 async def test_what_was_forgotten_before_the_archive_began_is_no_gap(

@@ -25,10 +25,8 @@ _ADVICE: Final = "remove the copy, and run `kgents provision`"
 _log = structlog.get_logger(__name__)
 
 
-async def catch_up(bus: Bus, signal: str, origin: StreamInfo, epoch: Epoch) -> AsyncGenerator[Batch, None]:
-    """What the copy of a signal's stream holds behind a position, as if the stream delivered it; mostly nothing."""
-    if (copy := await _usable(bus, signal, origin, epoch)) is None:
-        return
+async def catch_up(bus: Bus, signal: str, copy: StreamInfo, epoch: Epoch) -> AsyncGenerator[Batch, None]:
+    """What the copy of a signal's stream holds behind a position, as if the stream delivered it."""
     time_ns = epoch.position.time_ns
     position = replace(epoch.position, stream_created=copy.created)
     batches = follow(bus, copy_of(signal), [subjects.pattern(signal)], position=position, as_log=True)
@@ -46,8 +44,12 @@ async def catch_up(bus: Bus, signal: str, origin: StreamInfo, epoch: Epoch) -> A
                 return
 
 
-async def _usable(bus: Bus, signal: str, origin: StreamInfo, epoch: Epoch) -> StreamInfo | None:
-    """The copy, if something was forgotten that it may hold."""
+async def usable_copy(bus: Bus, signal: str, origin: StreamInfo, epoch: Epoch) -> StreamInfo | None:
+    """The copy of a signal's stream, if something was forgotten that it may hold; mostly None.
+
+    Raises:
+        BusError: the connection was lost.
+    """
     if origin.state.holds_all_after(epoch.position.seq):
         return None
     session = await bus.session()

@@ -1,7 +1,8 @@
 """One stream → its rows: what the archive has, compared with what the stream holds, and the difference is stored.
 
 A stream that was made again, or restored from an older copy, begins another epoch, and is read from its first message:
-sequences of two lives are never compared.
+sequences of two lives are never compared. So does one that was not read for longer than it remembers what was removed:
+what is gone since would stay in the archive for good.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from typing import Any, ClassVar, Final
 import msgspec
 import structlog
 
-from kgents_archiver.catching_up import catch_up
+from kgents_archiver.catching_up import catch_up, usable_copy
 from kgents_archiver.config import Config
 from kgents_archiver.holes import Hole, holes
 from kgents_archiver.store import days
@@ -26,7 +27,7 @@ from kgents_shared.bus.consume import Batch, Position, follow
 from kgents_shared.bus.jetstream import StreamInfo, stream_info
 from kgents_shared.contract import subjects
 from kgents_shared.contract.errors import BusError
-from kgents_shared.contract.streams import NAME_BY_SIGNAL
+from kgents_shared.contract.streams import NAME_BY_SIGNAL, REMOVAL_TTL_S, STATE_SIGNALS
 
 RETRY_FIRST_S: Final = 1.0
 RETRY_MAX_S: Final = 30.0
@@ -106,9 +107,12 @@ class Following(ABC):
         epoch = await self._ledger.epoch(stream)
         if epoch is None or epoch.position.stream_created != info.created or info.last_seq < epoch.position.seq:
             epoch = await self._begin(epoch)
+        copy = await usable_copy(self._bus, self._signal, info, epoch) if self._has_copies else None
+        if self._forgot_removals(info, epoch) and not (copy and copy.state.holds_all_after(epoch.position.seq)):
+            epoch, copy = await self._begin(epoch, read_seq=epoch.position.seq), None
         work = await self._work(epoch)
-        if self._has_copies:
-            async for batch in catch_up(self._bus, self._signal, info, epoch):
+        if copy is not None:
+            async for batch in catch_up(self._bus, self._signal, copy, epoch):
                 await self._take(work, batch)
         filters = [subjects.pattern(self._signal)]
         batches = follow(self._bus, stream, filters, position=work.epoch.position, as_log=True, keeps_time=True)
@@ -124,10 +128,19 @@ class Following(ABC):
         work.take(batch)
         await self._store(work)
 
-    async def _begin(self, before: Epoch | None) -> Epoch:
+    def _forgot_removals(self, info: StreamInfo, epoch: Epoch) -> bool:
+        """Whether something may have been removed since the stream was read last that it does not know of any more."""
+        if self._signal not in STATE_SIGNALS or not epoch.position.seq:
+            return False
+        is_old = info.ts - time_of(epoch.position.time_ns) >= timedelta(seconds=REMOVAL_TTL_S)
+        return is_old and not info.state.holds_all_after(epoch.position.seq)
+
+    async def _begin(self, before: Epoch | None, *, read_seq: int | None = None) -> Epoch:
+        """`read_seq`: how far the same stream was read before; what is missing behind that is counted."""
         info = await stream_info(await self._bus.session(), self.progress.stream)
+        last_seq = info.last_seq if read_seq is None else read_seq
         epoch = await self._ledger.begin(
-            self.progress.stream, info.created, now=info.ts, last_seq=info.last_seq, before=before
+            self.progress.stream, info.created, now=info.ts, last_seq=last_seq, before=before
         )
         _log.info("archive_epoch_began", stream=self.progress.stream, epoch=epoch.id, held=info.state.messages)
         return epoch
@@ -230,8 +243,8 @@ class Work(ABC):
     def holes_before(self, found: Sequence[tuple[int, datetime]]) -> list[Hole]:
         """What is missing among messages that were read next."""
         missing = holes(self._seq, self._at, found)
-        if found and found[-1][0] > self._seq:
-            self._seq, self._at = found[-1]
+        if found:
+            self._seq, self._at = max(self._seq, found[-1][0]), found[-1][1]
         return missing
 
     @abstractmethod

@@ -30,6 +30,5 @@ def holes(seq: int, at: datetime, found: Iterable[tuple[int, datetime]]) -> list
     for found_seq, found_at in found:
         if found_seq > seq + 1:
             missing.append(Hole(seq + 1, found_seq - 1, at))
-        if found_seq > seq:
-            seq, at = found_seq, found_at
+        seq, at = max(seq, found_seq), found_at
     return missing

@@ -10,14 +10,18 @@ from typing import Final
 
 import msgspec
 
+from kgents_shared.contract import traffic
 from kgents_shared.contract.codec import PULSE
 from kgents_shared.contract.errors import MalformedMessageError
 from kgents_shared.contract.figures import known_figures
+from kgents_shared.contract.pulse import TrafficPulse
 from kgents_shared.contract.vocabulary.figures import COUNTERS
 
 MINUTE: Final = timedelta(minutes=1)
 NAME_MAX: Final = 200
 """Characters of the name of a figure; a longer one is cut."""
+VALUE_MAX: Final = 1e100
+"""What is beyond was not measured: it counts as not known. PostgreSQL refuses sums that no float holds."""
 NUL: Final = ("\x00", "\N{SYMBOL FOR NULL}")
 """What no text of PostgreSQL may hold, and how it is written instead."""
 
@@ -89,6 +93,9 @@ class Fold:
         self.add(
             subject, at, {name: each for name, each in known_figures(pulse).items() if name not in repeated}, carries
         )
+        if isinstance(pulse, TrafficPulse):
+            for name, figures in traffic.figures_of(subject, pulse):
+                self.add(name, at, figures, carries)
         return True
 
     def add(self, subject: str, at: datetime, figures: Mapping[str, float | None], carries: Carries) -> None:
@@ -97,8 +104,9 @@ class Fold:
         if (part := self._parts.get((subject, minute))) is None:
             part = self._parts[subject, minute] = Part(subject, minute, at, {})
         part.last_at = max(part.last_at, at)
-        for given, value in figures.items():
+        for given, stated in figures.items():
             name = given.replace(*NUL)[:NAME_MAX]
+            value = stated if stated is not None and abs(stated) <= VALUE_MAX else None
             if (tally := part.figures.get(name)) is None:
                 tally = part.figures[name] = Tally()
             tally.add(value)

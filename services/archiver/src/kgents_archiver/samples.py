@@ -84,8 +84,10 @@ class _Folding(Work):
         now = time_of(found[-1].time_ns if found else batch.position.time_ns if batch.position is not None else 0)
         if self._minute is not None and now >= self._minute + MINUTE:
             self._close()
+        until = self.epoch.former_until
         for each in found:
-            self._fold.take(each.subject, _measured(each), each.payload, self._carries)
+            if until is None or time_of(each.time_ns) > until:  # else it counted when a former life was read
+                self._fold.take(each.subject, _measured(each), each.payload, self._carries)
         self._missing += self.holes_before([(each.seq, time_of(each.time_ns)) for each in found])
         if self._minute is None and found:
             self._minute = time_of(found[0].time_ns).replace(second=0, microsecond=0)

@@ -1,8 +1,9 @@
 """Streams of versions and events → every message as it was published, and the state at the beginning of each day."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
+from typing import Final
 
 import structlog
 
@@ -15,7 +16,11 @@ from kgents_archiver.store.partitions import EVENT, STATES
 from kgents_archiver.store.writing import Message, Writer
 from kgents_shared.bus.consume import Batch, Position
 from kgents_shared.bus.delivery import Delivery
+from kgents_shared.contract.masking import masked_message
 from kgents_shared.view.fold import is_gone
+
+SUBJECT_MAX: Final = 1_200
+"""Characters of a subject; a longer one is not ours, and is cut: no index takes more than 2,700 bytes."""
 
 _log = structlog.get_logger(__name__)
 
@@ -32,7 +37,11 @@ class FollowingVersions(Following):
         return {self._signal: config.event_retention_d if self._signal == EVENT else config.retention_d}
 
     async def _work(self, epoch: Epoch) -> Work:
-        return _Reading(epoch)
+        return _Reading(epoch, redact=self._redact)
+
+    def _redact(self, body: bytes) -> bytes:
+        """The archive is kept, copied and exported for longer than any stream: credentials are masked in it."""
+        return masked_message(body)
 
     async def _write(self, epoch: Epoch, chunk: Chunk) -> Epoch:
         return await self._writer.write(epoch, chunk.rows, chunk.missing, chunk.position)
@@ -49,8 +58,10 @@ class FollowingVersions(Following):
 class _Reading(Work):
     """Messages that are stored as soon as they are read."""
 
-    def __init__(self, epoch: Epoch) -> None:
+    def __init__(self, epoch: Epoch, *, redact: Callable[[bytes], bytes]) -> None:
+        """`redact`: applied to each body before it is stored."""
         super().__init__(epoch)
+        self._redact = redact
         self._missing: list[Hole] = []
         """Not stored before the position behind them is: until then they may be found again, and otherwise."""
         self._messages: list[Message] = []
@@ -59,7 +70,7 @@ class _Reading(Work):
 
     def take(self, batch: Batch) -> None:
         self._position = batch.position
-        self._messages = [_message(each) for each in batch.deliveries]
+        self._messages = [_message(each, self._redact) for each in batch.deliveries]
         self._missing += self.holes_before([(each.seq, each.at) for each in self._messages])
 
     def due(self, now_s: float) -> Iterator[Chunk]:
@@ -70,6 +81,7 @@ class _Reading(Work):
                 self._missing, self._stored_s = [], time.monotonic()
 
 
-def _message(each: Delivery) -> Message:
+def _message(each: Delivery, redact: Callable[[bytes], bytes]) -> Message:
     is_removal = bool(each.marker) or is_gone(each.payload)
-    return Message(each.seq, time_of(each.time_ns), each.subject.replace(*NUL), is_removal, each.payload)
+    subject = each.subject.replace(*NUL)[:SUBJECT_MAX]
+    return Message(each.seq, time_of(each.time_ns), subject, is_removal, redact(each.payload))

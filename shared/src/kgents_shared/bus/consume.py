@@ -79,7 +79,9 @@ class _Reader:
         """A new consumer begins: with a snapshot if the last one was cut off, or something may have been lost."""
         is_log = self._as_log or info.versions < 0
         away_ns = info.now_ns - max(self.time_ns, self.heard_ns)
-        is_old = not self.in_snapshot and not is_log and away_ns >= REMOVAL_TTL_S * _NS_PER_S
+        # Also of a state that is read as a log: what was removed since may be gone without a trace.
+        was_level = not self.in_snapshot and self.heard_ns > 0
+        is_old = was_level and info.versions >= 0 and away_ns >= REMOVAL_TTL_S * _NS_PER_S
         is_another = bool(self.created) and (info.created != self.created or info.last_seq < self.seq)
         # What a later message had replaced was not read; if the stream went back, it is the last of its subject again.
         is_cut_off = self.seq > self._begun_seq and not self.is_complete and (self.in_snapshot or not is_log)
@@ -140,7 +142,8 @@ async def follow(
     Each message comes once and in order, over any number of reconnects. Exactly one batch after the start (and one
     after each reset) is `caught_up`; from a `position`, it is the batch that completes what was missed.
     A stream that was made again or went back, and a position so old that a removal after it may have expired, give a
-    reset and a snapshot. With `as_log`, from a position, no reset is due to what only a later message replaced.
+    reset and a snapshot. With `as_log`, from a position, no reset is due to what only a later message replaced, and
+    none to the age of a position in a log.
     With `keeps_time` a batch follows every second or so, if only with the server's time.
     """
     reader = _Reader(position, as_log=as_log)

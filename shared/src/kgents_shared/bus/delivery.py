@@ -7,6 +7,8 @@ import msgspec
 MARKER: Final = "Nats-Marker-Reason"
 DELAYED: Final = "Kgents-Delayed"
 """Header of a sample or event that waited on its sender's disk while NATS was away: for how many seconds."""
+DELAY_MAX_S: Final = 366 * 86_400.0
+"""What says more is no time: the header is a sender's word."""
 
 
 class Delivery(msgspec.Struct, frozen=True, gc=False):
@@ -27,11 +29,12 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def delay_s(self) -> float:
-        """How long it waited in its sender's buffer before it was stored, while NATS was away."""
+        """How long it waited in its sender's buffer before it was stored, while NATS was away; at most a year."""
         try:
-            return float(self.headers.get(DELAYED, 0.0)) if self.headers else 0.0
+            delay_s = float(self.headers.get(DELAYED, 0.0)) if self.headers else 0.0
         except ValueError:
             return 0.0
+        return delay_s if 0.0 <= delay_s <= DELAY_MAX_S else 0.0
 
     @property
     def marker(self) -> str:

@@ -27,6 +27,8 @@ PAGE_MAX: Final = 4_000
 """Messages in one page: some 5 MB before they are compressed."""
 FILTERS_MAX: Final = 128
 """Filters in one request."""
+GAPS_MAX: Final = 200
+"""Gaps that an answer names, the newest; `missing` counts the messages of all."""
 
 _TIME: Final = "%Y-%m-%d %H:%M:%SZ"
 
@@ -64,6 +66,7 @@ class FiguresRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """What is kept of figures in a stretch of time, the newest first."""
 
     signal: str = "pulse"
+    """`pulse`, or `traffic`: of each application and peer, see `contract.traffic`."""
     since: Moment
     until: Moment
     filters: Filters = ()
@@ -72,6 +75,8 @@ class FiguresRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Names; none: all."""
     step: str = "1m"
     """`1m` or `1h`."""
+    is_whole: bool = False
+    """One value of each figure for the whole time instead, made of these steps; its `at` is `since`."""
     after: str = ""
     """`next` of the page before."""
     limit: Limit = PAGE_MAX
@@ -123,6 +128,13 @@ class Stored(msgspec.Struct, frozen=True, gc=False):
     """As it was published."""
 
 
+class Gap(msgspec.Struct, frozen=True):
+    """A stretch of time of which not every message was read."""
+
+    since: datetime
+    until: datetime
+
+
 class Coverage(msgspec.Struct, frozen=True, kw_only=True):
     """What the archive knows of a moment or a stretch of time: without this, an answer would be silent on its gaps."""
 
@@ -134,7 +146,13 @@ class Coverage(msgspec.Struct, frozen=True, kw_only=True):
     missing: int = 0
     """Messages that were gone before they were read, and may have counted then."""
     unread: int = 0
-    """How often the stream was made again, or went back, then; what it stored just before is not known."""
+    """How often it was read from its beginning again then, see `ended`."""
+    gaps: list[Gap] = []
+    """When the `missing` messages were stored, oldest first. A stream drops the oldest versions of a subject: of one
+    with fewer messages since a gap began than the stream keeps of it, nothing is missing."""
+    ended: list[Gap] = []
+    """When its stream was made again, went back, or was not read for longer than it remembers what is removed. What it
+    stored then is not known of any subject; what was not there afterwards is gone."""
     damaged: int = 0
     """Messages that are left out since they cannot be unpacked, or are too large for an answer."""
     forgotten: datetime | None = None
@@ -150,7 +168,8 @@ class Coverage(msgspec.Struct, frozen=True, kw_only=True):
         if self.missing:
             found.append(f"{self.signal}: {_counted(self.missing)} gone before they could be archived")
         if self.unread:
-            found.append(f"{self.signal}: its stream was made again then; what it stored just before is not known")
+            why = "made again, went back, or was not read for too long"
+            found.append(f"{self.signal}: its stream was {why} then; what it stored just before is not known")
         if self.damaged:
             found.append(f"{self.signal}: {_counted(self.damaged)} damaged or too large, and left out")
         if self.forgotten is not None:

@@ -27,6 +27,11 @@ class Ref(msgspec.Struct, frozen=True, order=True, gc=False):
         before, after = subjects.around_name(signal, self.cluster, self.kind, self.namespace, **more)
         return f"{before}{subjects.escape(self.name)}{after}"
 
+    @property
+    def path(self) -> str:
+        """The shortest name that is complete within a cluster: `pod/shop/cart-7f`, `node/n1`."""
+        return f"{self.kind}/{self.namespace}/{self.name}" if self.namespace else f"{self.kind}/{self.name}"
+
     def __str__(self) -> str:
         """For people: `pod shop/cart-7f`. The cluster is left out: most readers have one."""
         return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"

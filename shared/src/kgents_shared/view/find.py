@@ -23,7 +23,7 @@ _NO_MATCH: Final = 4
 
 def path_of(ref: Ref) -> str:
     """The shortest name that is complete within a cluster: `pod/shop/cart-7f`, `node/n1`."""
-    return f"{ref.kind}/{ref.namespace}/{ref.name}" if ref.namespace else f"{ref.kind}/{ref.name}"
+    return ref.path
 
 
 def matches(text: str, refs: Iterable[Ref]) -> list[Ref]:

@@ -5,8 +5,9 @@ from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
 
+from kgents_archiver.store.database import rows
 from kgents_archiver.store.partitions import beginning
-from kgents_shared.contract.archive import Coverage
+from kgents_shared.contract.archive import GAPS_MAX, Coverage, Gap
 from kgents_shared.contract.errors import NotFoundError
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 
@@ -37,16 +38,25 @@ async def coverage_of(
            where stream = $1 and since <= $3 and until >= $2""",
         stream, since, until,
     )  # fmt: skip
-    unread = await connection.fetchval(
-        """select count(*) from (
+    unread = await rows(
+        connection,
+        """select since, until from (
                select read_until as since, lead(began_at) over (order by id) as until
                from kgents.epoch where stream = $1
-           ) lives where until is not null and since <= $3 and until >= $2""",
+           ) lives where until is not null and since <= $3 and until >= $2 order by 1""",
+        stream, since, until,
+    )  # fmt: skip
+    gaps = await rows(
+        connection,
+        f"""select lower(part), upper(part) from unnest((
+                select range_agg(tstzrange(since, until, '[]')) from kgents.gap join kgents.epoch on id = epoch
+                where stream = $1 and since <= $3 and until >= $2
+            )) part order by 1 desc limit {GAPS_MAX}""",  # noqa: S608 - ours
         stream, since, until,
     )  # fmt: skip
     forgotten = await connection.fetchval("select max(before) from kgents.forgotten where before > $1", since)
     kept = await kept_since(connection, table or signal)
     return Coverage(
-        signal=signal, since=max(first, kept or first), until=read_until, missing=missing, unread=unread,
-        forgotten=forgotten,
+        signal=signal, since=max(first, kept or first), until=read_until, missing=missing, unread=len(unread),
+        forgotten=forgotten, gaps=[Gap(*each) for each in gaps[::-1]], ended=[Gap(*each) for each in unread],
     )  # fmt: skip

@@ -70,11 +70,12 @@ class Database:
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator["asyncpg.Connection[Any]"]:
-        """A transaction to read, all of it at one moment."""
+        """A transaction to read, all of it at one moment. Compiling a page's query takes longer than the page."""
         async with (
             self.connection() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
+            await connection.execute("set local jit = off")
             await connection.execute(f"set local statement_timeout = {int(self._config.statement_timeout_s * 1_000)}")
             yield connection
 

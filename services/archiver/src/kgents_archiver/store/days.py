@@ -66,7 +66,7 @@ async def expire(database: Database, signal: str, today: date, retention_d: int)
     if signal in STATES:
         async with database.snapshot() as connection:
             sql = """select max(day) from kgents.base where signal = $1 and day <= $2
-                     and day > (select max(began_at)::date from kgents.epoch where stream = $3)"""
+                     and day > (select (max(began_at) at time zone 'UTC')::date from kgents.epoch where stream = $3)"""
             based = await connection.fetchval(sql, signal, oldest, NAME_BY_SIGNAL[signal])
         if based is None:
             return 0

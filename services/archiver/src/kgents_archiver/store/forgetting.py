@@ -13,9 +13,9 @@ import msgspec
 from kgents_archiver.compression import DamagedError, Unpacking
 from kgents_archiver.store import filters
 from kgents_archiver.store.database import LOCK_TIMEOUT, Database, rows
-from kgents_archiver.store.partitions import EVENT, SIGNALS, STATES, base_table, beginning
+from kgents_archiver.store.partitions import EVENT, SIGNALS, STATES, base_table, beginning, day_of
 from kgents_archiver.store.pulses import HOURS, MINUTES, PULSE
-from kgents_shared.contract import subjects
+from kgents_shared.contract import subjects, traffic
 from kgents_shared.contract.audit import ANCHOR, FORGET
 from kgents_shared.contract.codec import AUDIT, INCIDENT
 from kgents_shared.contract.entity import Ref
@@ -51,6 +51,8 @@ class Wanted(msgspec.Struct, frozen=True):
         for signal in _ENTITIES if self.namespace else ():
             found.append(subjects.pattern(signal, **named, namespace=self.namespace))
             found.append(subjects.pattern(signal, **named, kind=NAMESPACE, name=self.namespace))
+        if self.namespace:  # what its applications called
+            found.append(traffic.filter_of(subjects.pattern(PULSE, **named, namespace=self.namespace)))
         return found
 
     def takes(self, ref: Ref) -> bool:
@@ -145,7 +147,7 @@ async def _removals(connection: "asyncpg.Connection[Any]", ids: Sequence[int], b
         which = "at < $2 and (epoch, seq) not in (select * from unnest($3::integer[], $4::bigint[]))"
         found.append(_Removal(signal, which, (before, [each[0] for each in last], [each[1] for each in last])))
         base = await connection.fetchval(
-            "select max(day) from kgents.base where signal = $1 and day <= $2", signal, before.date()
+            "select max(day) from kgents.base where signal = $1 and day <= $2", signal, day_of(before)
         )
         if base is None:
             continue

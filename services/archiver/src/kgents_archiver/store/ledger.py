@@ -30,8 +30,13 @@ class Epoch(msgspec.Struct, frozen=True):
     began_seq: int
     """Up to here the stream itself may have forgotten messages before the archive began."""
     began_at: datetime
-    is_first: bool
-    """Whether the archive began with it: then it may hold what was stored before."""
+    former_until: datetime | None
+    """Up to when a former life was read, whose messages this one may hold again. None: the archive began with it."""
+
+    @property
+    def is_first(self) -> bool:
+        """Whether the archive began with it: then it may hold what was stored before."""
+        return self.former_until is None
 
 
 class Ledger:
@@ -52,8 +57,8 @@ class Ledger:
             ArchiveError: the server refused, or cannot be reached.
         """
         sql = """select id, position, began_seq, began_at,
-                     id = (select min(id) from kgents.epoch where stream = $1)
-                 from kgents.epoch where stream = $1 order by id desc limit 1"""
+                     (select max(read_until) from kgents.epoch former where stream = $1 and former.id < each.id)
+                 from kgents.epoch each where stream = $1 order by id desc limit 1"""
         async with self._database.snapshot() as connection:
             found = await connection.fetchrow(sql, stream)
         if found is None:
@@ -72,11 +77,13 @@ class Ledger:
                  values ($1, $2, $3, $4, $5, 0, $3) returning id"""
         async with self._database.transaction() as connection:
             await connection.fetchval("select pg_advisory_xact_lock(hashtext($1))", f"kgents {stream}")
-            last = await connection.fetchval("select max(id) from kgents.epoch where stream = $1", stream)
+            last, until = await connection.fetchrow(
+                "select max(id), max(read_until) from kgents.epoch where stream = $1", stream
+            )
             if last != (before.id if before is not None else None):
                 raise OvertakenError(f"{stream}: another archiver has begun to read it again")
             id_ = await connection.fetchval(sql, stream, created, now, last_seq, _text(position))
-        return Epoch(id_, stream, position, last_seq, now, before is None)
+        return Epoch(id_, stream, position, last_seq, now, until)
 
     async def move(
         self, connection: "asyncpg.Connection[Any]", epoch: Epoch, missing: Sequence[Hole], position: Position

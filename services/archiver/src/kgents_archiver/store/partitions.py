@@ -26,6 +26,11 @@ def beginning(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
 
 
+def day_of(moment: datetime) -> date:
+    """The day that a moment belongs to, in UTC, in whatever time zone it was given."""
+    return moment.astimezone(UTC).date()
+
+
 def base_table(signal: str) -> str:
     """The table of the states at the beginning of days."""
     return f"{signal}_base"

@@ -6,7 +6,7 @@ from typing import Any, Final
 import asyncpg  # type: ignore[import-untyped]
 import msgspec
 
-from kgents_archiver.store.partitions import base_table, beginning
+from kgents_archiver.store.partitions import base_table, beginning, day_of
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 
 
@@ -16,8 +16,6 @@ class Start(msgspec.Struct, frozen=True):
     epoch: int
     """The life of the stream at that moment; what an earlier one held was lost with it."""
     epoch_began_at: datetime
-    is_first: bool
-    """Whether nothing was archived before this life."""
     base: date | None
     """The day whose stored state comes before the versions; None: they are all there."""
 
@@ -46,12 +44,11 @@ async def start_of(connection: "asyncpg.Connection[Any]", signal: str, moment: d
     if found is None:
         return None
     epoch, began_at, _ = found
-    first = await connection.fetchval("select min(id) from kgents.epoch where stream = $1", stream)
     base = await connection.fetchval(
         "select max(day) from kgents.base where signal = $1 and day <= $2 and day > $3",
-        signal, moment.date(), began_at.date(),
+        signal, day_of(moment), day_of(began_at),
     )  # fmt: skip
-    return Start(epoch, began_at, epoch == first, base)
+    return Start(epoch, began_at, base)
 
 
 def last(signal: str, start: Start, moment: datetime) -> tuple[str, tuple[object, ...]]:

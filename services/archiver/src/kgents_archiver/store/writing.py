@@ -12,6 +12,7 @@ from kgents_archiver.holes import Hole
 from kgents_archiver.store import partitions
 from kgents_archiver.store.database import Database
 from kgents_archiver.store.ledger import Epoch, Ledger
+from kgents_archiver.store.partitions import EVENT
 from kgents_shared.bus.consume import Position
 
 _INSERT: Final = """
@@ -19,6 +20,17 @@ insert into kgents.{table} (epoch, seq, at, subject, is_gone, codec, body)
 select $1, * from unnest($2::bigint[], $3::timestamptz[], $4::bigint[], $5::boolean[], $6::smallint[], $7::bytea[])
 on conflict do nothing
 """
+_INSERT_NEW: Final = """
+insert into kgents.{table} (epoch, seq, at, subject, is_gone, codec, body)
+select $1, new.* from unnest($2::bigint[], $3::timestamptz[], $4::bigint[], $5::boolean[], $6::smallint[], $7::bytea[])
+    as new (seq, at, subject, is_gone, codec, body)
+where not exists (
+    select from kgents.{table} known
+    where known.subject = new.subject and known.at = new.at and known.seq = new.seq and known.epoch < $1
+)
+on conflict do nothing
+"""
+"""Of a log: a stream that went back holds again what a former life did, and an event happened once."""
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
@@ -69,7 +81,8 @@ class Writer(Ledger):
         async with self._database.transaction() as connection:
             if messages:
                 await self.require_numbers(connection)
-                await connection.execute(_INSERT.format(table=self.signal), epoch.id, *columns)
+                insert = _INSERT_NEW if self.signal == EVENT and not epoch.is_first else _INSERT
+                await connection.execute(insert.format(table=self.signal), epoch.id, *columns)
             if position is not None:
                 await self.move(connection, epoch, missing, position)
         return msgspec.structs.replace(epoch, position=position) if position is not None else epoch
