@@ -225,8 +225,6 @@ async def test_who_reads_does_not_write_and_who_writes_records_only_what_they_do
             session = await limited.session(timeout_s=20)
             for action in ("silence", "token", "restore", "anchor"):
                 await session.publish(f"kgents.audit.test.{action}", b"{}")
-            if who != "provision":
-                assert len(await streams.log(limited, "KGENTS_AUDIT")) == 2 + len(may)
         async with Bus(login(server.url, "admin"), name="cli") as admin:
             found = [each.subject.rpartition(".")[2] for each in await streams.log(admin, "KGENTS_AUDIT")]
     assert tuple(found[2:]) == may

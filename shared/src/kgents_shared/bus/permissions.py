@@ -187,14 +187,30 @@ def of_reader(clusters: Iterable[str | None], *, api_prefix: str, inbox_prefixes
     """Of a login that reads some clusters, None for all, and writes nothing.
 
     Of single clusters it reads what is there now, by one filter at a time: JetStream cannot hold a login to some
-    subjects in a request for several filters, or for the state at a past time.
+    subjects in a request for several filters, or for the state at a past time. Of the audit trail it reads silences,
+    which are in the open anyway: when a disruption was planned.
     """
+    return _reading(list(clusters), api_prefix=api_prefix, inbox_prefixes=inbox_prefixes).permissions()
+
+
+def of_auditor(clusters: Iterable[str | None], *, api_prefix: str, inbox_prefixes: Sequence[str]) -> Permissions:
+    """Of a reader of some clusters, None for all, who also reads the audit trail: who wrote what, and from where."""
     clusters = list(clusters)
+    grants = _reading(clusters, api_prefix=api_prefix, inbox_prefixes=inbox_prefixes)
+    grants.read("audit", signal_filters("audit", clusters))
+    return grants.permissions()
+
+
+def _reading(clusters: Sequence[str | None], *, api_prefix: str, inbox_prefixes: Sequence[str]) -> Grants:
     grants = Grants(api_prefix=api_prefix, inbox_prefix=inbox_prefixes[0])
     for prefix in inbox_prefixes[1:]:
         grants.subscribe(f"{prefix}.>", "replies")
     grants.ask(requests.ACCOUNT, "whether there is JetStream")
     for signal, stream in NAME_BY_SIGNAL.items():
+        if signal == "audit":
+            for action in audit.DECIDED["silence"]:
+                grants.read(signal, signal_filters(signal, clusters, action=action))
+            continue
         grants.read(signal, signal_filters(signal, clusters), keeps_time=signal == "meta")
         if None in clusters:
             grants.ask(requests.consumer_of(stream, ANY, []), f"read {stream} by several filters")
@@ -202,7 +218,7 @@ def of_reader(clusters: Iterable[str | None], *, api_prefix: str, inbox_prefixes
                 grants.ask(requests.past_of(stream), f"read {stream} as it was")
     for cluster in clusters:
         grants.publish(f"{subjects.ARCHIVE}.{'>' if cluster is None else f'*.{subjects.escape(cluster)}'}", ASK_ARCHIVE)
-    return grants.permissions()
+    return grants
 
 
 def of_operator(clusters: Iterable[str | None], *, api_prefix: str, inbox_prefixes: Sequence[str]) -> Permissions:

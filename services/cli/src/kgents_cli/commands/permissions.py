@@ -17,6 +17,7 @@ from kgents_cli.output import note, say, say_document
 from kgents_shared.bus.permissions import (
     Permission,
     Permissions,
+    of_auditor,
     of_backup,
     of_operator,
     of_provisioner,
@@ -30,12 +31,16 @@ READER: Final = "reader"
 """In place of a service: commands that only read, and programs with the library."""
 OPERATOR: Final = "operator"
 """In place of a service: people on call, who also silence and acknowledge."""
+AUDITOR: Final = "auditor"
+"""In place of a service: people who also read the audit trail."""
 THE_OPERATOR: Final = "kgents-operator"
 """The service `operator`, whose name is that of people here."""
 PROVISION: Final = "provision"
 """In place of a service: `kgents provision`."""
 BACKUP: Final = "backup"
 """In place of a service: `kgents backup` and `kgents restore`."""
+_PEOPLE: Final = {READER: of_reader, AUDITOR: of_auditor, OPERATOR: of_operator}
+"""Who reads, of some clusters or all."""
 
 
 @click.command("permissions")
@@ -47,8 +52,9 @@ BACKUP: Final = "backup"
 def command(login: str, clusters: tuple[str, ...], place: str, output: str, config_file: Path | None) -> None:
     """Print the least permissions of a login: of a SERVICE, or of people.
 
-    `reader`, `operator`, `provision` and `backup` are people, and jobs of theirs: who runs these commands.
-    An `operator` is a reader who also silences and acknowledges alerts; the service is `kgents-operator`.
+    `reader`, `auditor`, `operator`, `provision` and `backup` are people, and jobs of theirs: who runs these commands.
+    An `auditor` is a reader who also reads the audit trail (`kgents audit`). An `operator` is a reader who also
+    silences and acknowledges alerts; the service is `kgents-operator`.
 
     They go into the user of the service in the configuration of nats-server (text), its JSON, or a user JWT (nsc).
     The first cluster is the one that the service is configured with. Without --cluster a collector has that of the
@@ -70,7 +76,7 @@ def command(login: str, clusters: tuple[str, ...], place: str, output: str, conf
         case _:
             for line in as_text(permissions):
                 say(line)
-    if login in (READER, OPERATOR) and clusters:
+    if login in _PEOPLE and clusters:
         note("several kinds or names at once, and past states, need the permissions of a reader of all clusters")
 
 
@@ -90,15 +96,14 @@ def of_login(
         return of_provisioner(api_prefix=nats.api_prefix, inbox_prefix=nats.inbox_of(connection.NAME))
     if login == BACKUP:
         return of_backup(api_prefix=nats.api_prefix, inbox_prefix=nats.inbox_of(connection.NAME))
-    if login in (READER, OPERATOR):
+    if login in _PEOPLE:
         inboxes = [nats.inbox_of(name) for name in (connection.NAME, kgents.client.NAME)]
-        of = of_reader if login == READER else of_operator
-        return of(clusters or (None,), api_prefix=nats.api_prefix, inbox_prefixes=inboxes)
+        return _PEOPLE[login](clusters or (None,), api_prefix=nats.api_prefix, inbox_prefixes=inboxes)
     if login == THE_OPERATOR:
         login = OPERATOR
     if login not in service_names():
         raise click.UsageError(
-            f"expected one of {', '.join((*service_names(), READER, OPERATOR, PROVISION, BACKUP))}, found {login}"
+            f"expected one of {', '.join((*service_names(), *_PEOPLE, PROVISION, BACKUP))}, found {login}"
         )
     service = load_service(login)
     if service.place is not None:
