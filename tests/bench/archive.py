@@ -27,8 +27,9 @@ BEGAN: Final = datetime(2026, 11, 1, tzinfo=UTC)
 BATCH: Final = 500
 A_DAY: Final = 10
 """Versions of an entity in a day, on average."""
-DAYS: Final = (1, 2, 4, 8)
-"""After so many days the state of a moment is asked for."""
+DAYS: Final = (1, 2, 10, 50)
+"""After so many days the state of a moment is asked for, as far as that is at most VERSIONS_MAX."""
+VERSIONS_MAX: Final = 5_000_000
 ROUNDS: Final = 5
 
 
@@ -50,8 +51,9 @@ async def _measure(run: Run, database: Database, size: int) -> None:
     copied: list[Took] = []
     asked_s: dict[int, float] = {}
     seq = 1
-    for day in range(max(DAYS)):
-        run.progress(f"{size:,} entities, day {day + 1} of {max(DAYS)}")
+    depths = [each for each in DAYS[: 3 if run.is_quick else None] if each * size * A_DAY <= VERSIONS_MAX]
+    for day in range(max(depths)):
+        run.progress(f"{size:,} entities, day {day + 1} of {max(depths)}")
         messages = first if day == 0 else _day(dice, size, day, seq)
         seq += len(messages)
         today = date(2026, 11, 1) + timedelta(days=day)
@@ -60,7 +62,7 @@ async def _measure(run: Run, database: Database, size: int) -> None:
         epoch, ours = await _store(writer, epoch, messages)
         stored.append(ours)
         copied.append(await _copy(database, writer, messages))
-        if day + 1 in DAYS:
+        if day + 1 in depths:
             asked_s[day + 1] = await _ask(run, database, BEGAN + timedelta(days=day, hours=20))
     count = len(messages)
     for name, median, unit in (("stored, a version", median_wall_s, "µs"), ("CPU a version", median_cpu_s, "µs")):
@@ -75,17 +77,17 @@ async def _measure(run: Run, database: Database, size: int) -> None:
     )
     for depth, took_s in asked_s.items():
         name = f"state of a moment after {depth * count:,} versions"
-        bare = asked_s[DAYS[1]] if depth > DAYS[1] else None
+        bare = asked_s[depths[1]] if depth > depths[1] else None
         run.report(
             Figure(bench=run.name, name=name, size=size, ours=took_s * 1e3, unit="ms",
                    bare=bare * 1e3 if bare is not None else None, at_most=1.5 if bare is not None else None)
         )  # fmt: skip
-    await _forget(run, database, size)
+    await _forget(run, database, size, max(depths))
 
 
-async def _forget(run: Run, database: Database, size: int) -> None:
+async def _forget(run: Run, database: Database, size: int, days_: int) -> None:
     """A namespace of 40, but for what is still so: to find and to remove it, beside one bare statement."""
-    until = BEGAN + timedelta(days=max(DAYS))
+    until = BEGAN + timedelta(days=days_)
     run.progress(f"{size:,} entities, forgetting")
     wanted = Wanted(until, namespace="shop-7")
     began_s = time.perf_counter()
