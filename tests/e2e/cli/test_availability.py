@@ -8,12 +8,14 @@ import pytest
 from nats.aio.client import Client
 
 from kgents_shared.contract.attestation import BUILDER, SCORER
+from kgents_shared.contract.audit import ended, of_decision
 from kgents_shared.contract.codec import encode
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.health import Health
 from kgents_shared.contract.incident import Incident, Root
 from kgents_shared.contract.meta import ATTENDANCE, Absence, Attendance, Heartbeat
 from kgents_shared.contract.pulse import EdgeSample, TrafficPulse
+from kgents_shared.contract.silence import Matcher, Silence
 from kgents_shared.contract.sketch import Histogram
 from kgents_shared.contract.subjects import build
 from kgents_shared.contract.unread import Unread
@@ -31,7 +33,7 @@ objectives:
 async def publish_an_hour(client: Client) -> datetime:
     """CART is critical for half an hour; WEB is healthy, and for the last quarter its source does not attest it.
 
-    Half an hour ago nothing was judged for five minutes.
+    Half an hour ago nothing was judged for five minutes, and for five more CART was silenced for maintenance.
     """
     now = datetime.now(UTC)
     hour, half, quarter = (now - timedelta(minutes=minutes) for minutes in (60, 30, 15))
@@ -59,6 +61,13 @@ async def publish_an_hour(client: Client) -> datetime:
         beat = Heartbeat("t", ATTENDANCE, service, "0", hour, "stopped", attendance=attendance)
         subject = build("meta", cluster="prod", service=ATTENDANCE, instance=service)
         await client.jetstream().publish(subject, encode(beat))
+    silence = Silence(
+        text="t", cluster="prod", id="5c0ffee5", matchers=[Matcher(field="name", value=CART.name)],
+        starts_at=quarter - timedelta(minutes=5), ends_at=quarter, by="ada", reason="r", purpose="maintenance",
+    )  # fmt: skip
+    record = of_decision(silence, None, id_="1", origin="ada@laptop")
+    for each in (record, ended(record)):
+        await client.jetstream().publish(each.subject, encode(each))
     return now
 
 
@@ -77,7 +86,8 @@ async def test_time_in_each_level_is_reported_and_what_is_unknown_is_no_credit(
     # The stream began just now: of before only what the messages say is known.
     assert (cart["available_ratio"], web["available_ratio"]) == (0.0, 1.0)
     minutes = [each / 60 for each in (cart["critical_s"], web["healthy_s"], web["unknown_s"])]
-    assert minutes == pytest.approx([25, 40, 20], abs=2)  # for as long as the command takes to start
+    assert minutes == pytest.approx([20, 40, 20], abs=2)  # for as long as the command takes to start
+    assert cart["planned_s"] == pytest.approx(300), "a silence that has ended is in the audit trail"
     assert any("prod: health-scorer did not run" in each for each in report["remarks"])
     assert (cart["incidents"], cart["mttr_s"], web["incidents"], web["mttr_s"]) == (1, 900.0, 0, None)
     objectives = {each["name"]: each for each in report["objectives"]}
@@ -85,7 +95,7 @@ async def test_time_in_each_level_is_reported_and_what_is_unknown_is_no_credit(
     answers, fast = objectives["cart answers"], objectives["cart is fast"]
     assert (answers["good"], answers["total"], answers["unknown"]) == (2, 3, 0)
     assert (fast["good"], fast["total"], fast["unknown"]) == (2, 2, 1)
-    assert any(each.startswith("requests: samples are kept") for each in report["remarks"])
+    assert any(each.startswith("requests: samples are held since") for each in report["remarks"])
 
     code, out, _ = await kgents(*words)
     assert (code, out.splitlines()[0].split()[:2]) == (0, ["OBJECTIVE", "TARGET"])

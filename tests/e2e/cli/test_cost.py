@@ -50,6 +50,9 @@ async def test_costs_name_the_price_and_the_usage_that_they_are_made_of(
     assert code == 0
     assert "0.2100 known" in out
     assert "May, in EUR" in err
+    code, out, _ = await kgents("cost", "--prices", str(prices), "--by", "cluster", "-o", "html")
+    assert code == 0
+    assert all(each in out for each in ("<!doctype html>", "0.2100 known", "May, in EUR"))
     prices.write_text("{vcpu: 1}")
     code, _, err = await kgents("cost", "--prices", str(prices))
     assert (code, "unknown field" in err) == (1, True)

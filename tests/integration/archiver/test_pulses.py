@@ -1,5 +1,6 @@
 """What is kept of figures, on a real PostgreSQL: each sample once, wherever the archiver ends; hours out of minutes."""
 
+import json
 import random
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable
@@ -24,7 +25,9 @@ from kgents_shared.bus.consume import Batch, Position
 from kgents_shared.bus.delivery import DELAYED, Delivery
 from kgents_shared.contract.archive import FiguresRequest, Rolled
 from kgents_shared.contract.codec import encode
-from kgents_shared.contract.pulse import ResourcePulse
+from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.pulse import EdgeSample, ResourcePulse, TrafficPulse
+from kgents_shared.contract.sketch import Histogram
 from kgents_shared.view.entity import key_of_ref
 from kgents_shared.view.figures import kept_figures
 from support.archive import archiving
@@ -39,6 +42,13 @@ STREAM = "KGENTS_PULSE"
 BEGAN = datetime(2026, 11, 1, 8, 55, tzinfo=UTC)
 EVER = BEGAN - timedelta(days=1), BEGAN + timedelta(days=9)
 NAMES = ("a", "b")
+WEB = Ref("test", "app", "web")
+OBJECTIVES = """
+objectives:
+  - {name: answers, target: 0.5, edge: {caller: app/web, peer: "pod/shop/*"}}
+  - {name: fast, target: 0.5, edge: {within_ms: 250}}
+  - {name: odd, target: 0.5, edge: {within_ms: 300}}
+"""
 
 
 def pulse(name: str, figures: dict[str, float | None]) -> ResourcePulse:
@@ -106,10 +116,11 @@ def read(kept: list[Rolled]) -> dict[tuple[str, str, datetime], tuple[object, ..
     }  # fmt: skip
 
 
-async def kept(database: Database, step: str, limit: int = 4_000) -> list[Rolled]:
+async def kept(database: Database, step: str, limit: int = 4_000, *, is_whole: bool = False) -> list[Rolled]:
     request = FiguresRequest(
-        since=EVER[0], until=EVER[1], filters=("kgents.pulse.test.*.pod.shop.*",), step=step, limit=limit
-    )
+        since=EVER[0], until=EVER[1], filters=("kgents.pulse.test.*.pod.shop.*",), step=step, limit=limit,
+        is_whole=is_whole,
+    )  # fmt: skip
     found: list[Rolled] = []
     while True:
         page = await figures(database, request)
@@ -119,16 +130,16 @@ async def kept(database: Database, step: str, limit: int = 4_000) -> list[Rolled
         request = replace(request, after=page.next)
 
 
-async def archive(database: Database, told: list[Delivery], dice: random.Random) -> None:
+async def archive(database: Database, told: list[Delivery], dice: random.Random, *, created: str = "first") -> None:
     """Read batch by batch; now and then the process ends, and another one goes on from what is stored."""
     writer = PulseWriter(database)
-    epoch = await writer.begin(STREAM, "first", now=BEGAN, last_seq=0, before=None)
+    epoch = await writer.begin(STREAM, created, now=BEGAN, last_seq=0, before=await writer.epoch(STREAM))
     work = _Folding(epoch, await writer.carries(epoch))
     read_to = 0
     while read_to < len(told):
         batch = told[read_to : read_to + dice.randint(1, 12)]
         read_to += len(batch)
-        work.take(Batch(batch, position=Position("first", batch[-1].seq, batch[-1].time_ns)))
+        work.take(Batch(batch, position=Position(created, batch[-1].seq, batch[-1].time_ns)))
         for chunk in work.due(0.0):
             assert chunk.position is not None
             work.epoch = await writer.write(work.epoch, chunk.rows, chunk.missing, chunk.position)
@@ -140,7 +151,7 @@ async def archive(database: Database, told: list[Delivery], dice: random.Random)
             assert found is not None
             work, read_to = _Folding(found, await writer.carries(found)), found.position.seq
     end_ns = told[-1].time_ns + 120 * 1_000_000_000
-    work.take(Batch([], position=Position("first", len(told), end_ns)))
+    work.take(Batch([], position=Position(created, len(told), end_ns)))
     for chunk in work.due(0.0):
         assert chunk.position is not None
         work.epoch = await writer.write(work.epoch, chunk.rows, chunk.missing, chunk.position)
@@ -158,6 +169,16 @@ async def test_each_sample_counts_once_wherever_the_archiver_ends(database: Data
     assert await roll(database, BEGAN + timedelta(hours=2)) == 0
     assert read(await kept(database, "1h")) == expected(told, timedelta(hours=1))
     assert read(await kept(database, "1m", limit=9)) == expected(told, timedelta(minutes=1)), "by pages as well"
+
+    whole = {(each.subject, each.figure): each for each in await kept(database, "1m", is_whole=True)}
+    for (subject, figure), each in whole.items():
+        parts = [part for part in await kept(database, "1m") if (part.subject, part.figure) == (subject, figure)]
+        assert (each.n, each.nulls) == (sum(part.n for part in parts), sum(part.nulls for part in parts))
+    assert len(whole) == 2 * len(NAMES)
+
+    before = await kept(database, "1m")
+    await archive(database, [each for each, *_ in told], dice, created="second")
+    assert await kept(database, "1m") == before, "a stream that went back holds again what was counted"
 
 
 async def test_minutes_are_dropped_and_their_hours_stay(database: Database) -> None:
@@ -200,12 +221,20 @@ async def test_figures_are_answered_by_an_archiver_that_is_stopped_and_goes_on(
         message = pulse("a", {"x": value})
         await session.request(ref.subject("pulse", source="k8s"), encode(message))
 
+    async def call() -> None:
+        called = EdgeSample(
+            peer=ref, kind="http", n=3, spans=3, errors_client=1, client_ms=Histogram(start=0, counts=[1], zeros=1)
+        )  # one of three is a stream
+        message = TrafficPulse(ref=WEB, source="otel", timestamp=datetime.now(UTC), interval_s=10, edges=[called])
+        await session.request(WEB.subject("pulse", source="otel"), encode(message))
+
     async def numbers() -> tuple[int, int]:
         found = await kept_figures(bus, ref, datetime.now(UTC) - timedelta(hours=1))
         return sum(each.n for each in found.figures), sum(each.nulls for each in found.figures)
 
     for count in (10, 20):
         async with archiving(bus, config, tmp_path):
+            await call()
             for value in range(9):
                 await sample(float(value))
             await sample(None)
@@ -224,6 +253,7 @@ async def test_figures_are_answered_by_an_archiver_that_is_stopped_and_goes_on(
                         "1m",
                     )
                     assert (min(series["min"]), max(series["max"])) == (0.0, 8.0)
+                await _check_objectives(server, tmp_path / "slo.yaml")
                 file = tmp_path / "minutes.parquet"
                 for cluster in ("test", "other"):
                     where = ["--since", "-1h", "--parquet", str(file), "--cluster", cluster, "--nats", server.url]
@@ -234,6 +264,16 @@ async def test_figures_are_answered_by_an_archiver_that_is_stopped_and_goes_on(
                     counted = [sum(each[name] for each in rows) for name in ("n", "nulls")]
                     assert counted == ([18, 2] if cluster == "test" else [0, 0])
                     assert {(each["name"], each["source"], each["figure"]) for each in rows} <= {("a", "k8s", "x")}
+
+
+async def _check_objectives(server: NatsServer, file: Path) -> None:
+    """Of requests that the stream holds no more: those that succeeded, and those within bounds that are kept."""
+    file.write_text(OBJECTIVES)
+    words = ("availability", "--since", "1h", "--objectives", str(file), "-o", "json", "--nats", server.url)
+    report = json.loads((await run_kgents(*words)).out)
+    found = {each["name"]: (each["good"], each["total"], each["unknown"]) for each in report["objectives"]}
+    assert found == {"answers": (4, 6, 0), "fast": (4, 4, 2), "odd": (0, 0, 6)}
+    assert any("within 300 ms are not known before" in each for each in report["remarks"])
 
 
 async def _is(read: Callable[[], Awaitable[tuple[int, int]]], wanted: tuple[int, int]) -> bool:

@@ -7,7 +7,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from kgents_cli.commands.permissions import BACKUP, PROVISION, READER, of_login
+from kgents_cli.availability.silenced import silenced
+from kgents_cli.commands.permissions import AUDITOR, BACKUP, PROVISION, READER, of_login
 from kgents_shared.bus.audit import record_one
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.copies import plan_copies
@@ -75,9 +76,13 @@ async def test_streams_are_copied_and_restored_by_a_login_that_may_do_nothing_el
         assert not unused(permissions, uses)
 
 
-@pytest.mark.parametrize("clusters", [["test"], []], ids=["of_one_cluster", "of_all"])
-async def test_a_reader_needs_what_the_command_prints(tmp_path: Path, clusters: list[str]) -> None:
-    permissions = of_login(READER, CommonConfig(), clusters)
+@pytest.mark.parametrize(
+    ("login_", "clusters"), [(READER, ["test"]), (AUDITOR, ["test"]), (AUDITOR, [])],
+    ids=["of_one_cluster", "auditor_of_one_cluster", "auditor_of_all"],
+)  # fmt: skip
+async def test_a_reader_needs_what_the_command_prints(tmp_path: Path, login_: str, clusters: list[str]) -> None:
+    """The trail of who wrote what is an auditor's; of it a reader knows which alerts were silenced when."""
+    permissions = of_login(login_, CommonConfig(), clusters)
     async with server_of(tmp_path, permitted(permissions)) as server, Uses(server.port) as uses:
         async with Bus(login(server.url, "admin"), name="admin") as admin:
             await provision_streams(admin)
@@ -87,9 +92,12 @@ async def test_a_reader_needs_what_the_command_prints(tmp_path: Path, clusters: 
             assert (await history(bus, make_ref())).versions
             session = await bus.session()
             await account_info(session)
+            named = {"cluster": "test"} if clusters else {}
             for signal, stream in NAME_BY_SIGNAL.items():
-                each = subjects.pattern(signal, **({"cluster": "test"} if clusters else {}))
-                await first_since(session, stream, each, datetime.now(UTC) - timedelta(hours=1))
+                if (signal, login_) != ("audit", READER):
+                    each = subjects.pattern(signal, **named)
+                    await first_since(session, stream, each, datetime.now(UTC) - timedelta(hours=1))
+            assert await silenced(bus, "test" if clusters else None) == []
             if not clusters:
                 assert len((await state_at(bus, select(kind="pod,node"), datetime.now(UTC))).fold) == 1
         assert DENIED not in server.log.read_text()
@@ -105,6 +113,9 @@ async def test_a_reader_of_one_cluster_reads_no_other(tmp_path: Path) -> None:
             for wanted in ({"cluster": "other"}, {}):
                 with pytest.raises(BusError):
                     await snapshot(bus, select(**wanted), timeout_s=1)
+            session, trail = await bus.session(), subjects.pattern("audit", cluster="test")
+            with pytest.raises(BusError):
+                await first_since(session, "KGENTS_AUDIT", trail, datetime.now(UTC))
         assert DENIED in server.log.read_text()
 
 

@@ -3,16 +3,18 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec import convert
 
 from kgents_alert_notifier.routing.window import MaintenanceConfig, WindowConfig
 from kgents_cli.availability.html import document
-from kgents_cli.availability.objectives import Edge, Objective, budgets, parsed
+from kgents_cli.availability.objectives import Edge, Objective, Objectives, budgets
 from kgents_cli.availability.planned import Plan, Planned
 from kgents_cli.availability.report import Report, changes, groups, noisiest
 from kgents_cli.availability.spans import US_PER_S, Span, Times, Window, microseconds
 from kgents_cli.availability.text import budget_row, group_row, lasting, share
 from kgents_cli.availability.unattended import Attended, Unattended
 from kgents_cli.availability.unobserved import SourceHistory, Unobserved
+from kgents_cli.versions import Version, Versions
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.incident import Incident, Root
@@ -52,6 +54,17 @@ def test_a_silence_is_planned_if_it_is_for_maintenance_and_of_the_whole_entity()
     assert Plan(DAY, silences=[silence("maintenance", shop)]).of(CART, {}) == [hours(0, 1)]
     for other in (silence("silence", shop), silence("maintenance", shop, check)):
         assert Plan(DAY, silences=[other]).of(CART, {}) == []
+
+
+def test_of_what_its_stream_kept_whole_nothing_is_lost() -> None:
+    """A stream drops the oldest versions of a subject: of one with fewer since a gap began, there are all."""
+    calm = [Version("calm", at, b"{}") for at in (10, 11)]
+    hot = [Version("hot", at, b"{}") for at in (10, 11, 12)]
+    found = Versions(
+        {"calm": calm, "hot": hot}, 0, {}, [], gaps=[Window(9, 11), Window(12, 13)], ended=[Window(1, 2)], kept=3
+    )
+    assert found.lost("calm") == [Window(1, 2)]
+    assert found.lost("hot") == [Window(1, 2), Window(9, 11)]
 
 
 def test_a_file_states_what_was_planned() -> None:
@@ -130,7 +143,7 @@ def _histogram(values: list[float]) -> Histogram:
 )
 def test_an_objective_that_is_none_is_refused(content: object) -> None:
     with pytest.raises(ValueError, match="objectives"):
-        parsed(content)
+        convert(content, Objectives)
 
 
 def incident(root: Ref, lasted: timedelta | None) -> Incident:

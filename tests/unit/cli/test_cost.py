@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import convert
 
 from kgents_shared.contract.attestation import ATTESTED, Attestation
 from kgents_shared.contract.codec import encode
@@ -13,7 +14,7 @@ from kgents_shared.contract.pulse import ResourcePulse
 from kgents_shared.contract.topology import ResolvedConnection, TopologyEntity
 from kgents_shared.contract.unread import Unread
 from kgents_shared.view.cost.costing import Costs, Used, costs, used
-from kgents_shared.view.cost.prices import GIB, PriceList, disk_price, parsed, rates
+from kgents_shared.view.cost.prices import GIB, PriceList, disk_price, rates
 from kgents_shared.view.cost.summary import IDLE, cost_of, lines
 from kgents_shared.view.entity import EntityView, Rows, key_of_ref
 
@@ -113,9 +114,9 @@ def test_what_has_ended_costs_nothing() -> None:
 
 def test_a_price_list_that_is_none_is_refused() -> None:
     with pytest.raises(ValueError, match="vcpu_hour"):
-        parsed({"vcpu_hour": -1})
+        convert({"vcpu_hour": -1}, PriceList)
     with pytest.raises(ValueError, match="vcpu"):
-        parsed({"vcpu": 1})
+        convert({"vcpu": 1}, PriceList)
 
 
 AMOUNTS = st.floats(0.01, 100)

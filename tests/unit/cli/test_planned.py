@@ -124,3 +124,8 @@ def test_what_was_not_stored_silenced_nothing_and_what_may_have_ended_it_did() -
     assert [each.ends_at for each in ended] == [T0 + 4 * HOUR]
     kept = of_trail([write("silence", first, 0), write("unsilence", first, 4, "failed")])
     assert kept == [first]
+    again = msgspec.structs.replace(first, starts_at=T0 + 6 * HOUR)
+    replaced = of_trail([write("silence", first, 0), write("silence", again, 5)])
+    assert [(each.starts_at, each.ends_at) for each in replaced] == [
+        (first.starts_at, T0 + 5 * HOUR), (again.starts_at, first.ends_at),
+    ]  # fmt: skip

@@ -16,8 +16,9 @@ from kgents_shared.runtime.clock import SystemClock
 from kgents_shared.view.moment import moment
 
 _ELSEWHERE = (
-    "Not reached: what the streams still hold, messages of other entities that name it, dictionaries of the archive "
-    "(32 kB of each signal), backups and replicas of PostgreSQL, files that were exported."
+    "Not reached: what the streams and their copies still hold (it is archived again if a stream is restored or made "
+    "again: forget it again then), messages of other entities that name it, dictionaries of the archive (32 kB of each "
+    "signal), backups and replicas of PostgreSQL, files that were exported."
 )
 
 

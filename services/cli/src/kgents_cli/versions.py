@@ -1,18 +1,19 @@
 """A stream, and the archive for what it has forgotten → the versions of a stretch of time, and how far they reach."""
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
 import msgspec
 
-from kgents_cli.availability.spans import microseconds
+from kgents_cli.availability.spans import Window, microseconds
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.jetstream import ALL, StreamInfo, stream_info
 from kgents_shared.bus.pull import replay
 from kgents_shared.bus.tombstones import HISTORY_OF_REMOVED_S
-from kgents_shared.contract.archive import Coverage, StateRequest, Stored, VersionsRequest
+from kgents_shared.contract.archive import Coverage, Gap, StateRequest, Stored, VersionsRequest
 from kgents_shared.contract.codec import Codec
 from kgents_shared.contract.errors import MalformedMessageError, NoArchiveError
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
@@ -48,6 +49,23 @@ class Versions(msgspec.Struct, frozen=True):
     """Subject → when the oldest of its messages that are kept was stored; older ones are forgotten."""
     remarks: list[str]
     """What the answer lacks, as sentences."""
+    gaps: list[Window] = []
+    """When messages were stored that were gone before they could be archived, oldest first."""
+    ended: list[Window] = []
+    """When messages of any subject may have been stored that no one read."""
+    kept: int = 0
+    """How many messages of a subject its stream keeps; it drops the oldest."""
+    gone: dict[str, int] = {}
+    """Subject → since when there is nothing of it without a removal: its stream began again, and does not hold it."""
+
+    def lost(self, subject: str) -> list[Window]:
+        """When messages of a subject may have been stored that are not here: none of one that the stream kept whole."""
+        at = [each.at for each in self.by_subject.get(subject, ())]
+        return self.ended + [each for each in self.gaps if len(at) - bisect_left(at, each.start) >= self.kept]
+
+    def is_whole(self, subject: str) -> bool:
+        """Whether all messages of a subject are here."""
+        return subject not in self.trimmed and not self.lost(subject)
 
     def reach(self, subject: str) -> int:
         """From when on all messages of a subject are here."""
@@ -84,7 +102,7 @@ async def _held(bus: Bus, signal: str, filters: Sequence[str], kept: StreamInfo)
                 version = Version(each.subject, each.time_ns // _NS_PER_US, body)
                 by_subject.setdefault(each.subject, []).append(version)
     trimmed = {subject: found[0].at for subject, found in by_subject.items() if len(found) >= kept.versions > 0}
-    return Versions(by_subject, microseconds(kept.created_at), trimmed, [])
+    return Versions(by_subject, microseconds(kept.created_at), trimmed, [], kept=kept.versions)
 
 
 async def _completed(
@@ -98,10 +116,13 @@ async def _completed(
     # Of what was dropped before the archive had read it, neither knows all: only what the stream holds is used.
     trimmed = {subject: at for subject, at in held.trimmed.items() if at > read_until}
     by_subject: dict[str, list[Version]] = {}
-    for each in (*base, *stored):
+    for each in _once((*base, *stored)):
         if each.subject not in trimmed:
             body = None if each.is_gone else each.body
             by_subject.setdefault(each.subject, []).append(Version(each.subject, microseconds(each.at), body))
+    ended = [_window(each) for each in coverage.ended]
+    left = [by_subject[subject][-1] for subject in by_subject.keys() - held.by_subject.keys()]
+    gone = {each.subject: at for each in left if each.body is not None and (at := _ended_at(each, ended)) is not None}
     for subject, found in held.by_subject.items():
         is_whole = subject in trimmed or subject not in by_subject
         newer = [each for each in found if is_whole or each.at > read_until]
@@ -110,7 +131,26 @@ async def _completed(
     if is_cut:
         known_from = max(known_from, microseconds(stored[0].at))
         remarks.append(f"{signal}: only the newest {len(stored):,} versions of the archive were read")
-    return Versions(by_subject, known_from, trimmed, remarks)
+    gaps = [_window(each) for each in coverage.gaps]
+    return Versions(by_subject, known_from, trimmed, remarks, gaps, ended, held.kept, gone)
+
+
+def _once(found: Iterable[Stored]) -> Iterator[Stored]:
+    """A stream that went back is in the archive as several lives, with the same messages."""
+    known: set[tuple[str, int, datetime]] = set()
+    for each in found:
+        what = (each.subject, each.seq, each.at)
+        if what not in known:
+            known.add(what)
+            yield each
+
+
+def _ended_at(last: Version, ended: Iterable[Window]) -> int | None:
+    return next((each.end for each in ended if each.end >= last.at), None)
+
+
+def _window(gap: Gap) -> Window:
+    return Window(microseconds(gap.since), microseconds(gap.until))
 
 
 async def _state(bus: Bus, signal: str, filters: Sequence[str], since: datetime) -> tuple[list[Stored], list[str]]:

@@ -1,16 +1,18 @@
 """The settings of the gateway: where it listens, and how much it keeps for its clients."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
 from kgents_gateway.access.token_file import read, words
-from kgents_gateway.prices import price_list
 from kgents_shared.bus.config import Secret
 from kgents_shared.bus.files import half_of_a_pair, unusable_pair
 from kgents_shared.contract.address import is_loopback, of_url
 from kgents_shared.contract.section import Fault, Section, unusable_url
+from kgents_shared.runtime.yaml_file import read_struct
+from kgents_shared.view.cost.prices import PriceList
 
 Positive = Annotated[int, msgspec.Meta(gt=0)]
 
@@ -195,7 +197,7 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if self.prices_file is None:
             return
         try:
-            price_list(self.prices_file)
+            read_struct(Path(self.prices_file), PriceList)
         except ValueError as error:
             yield Fault("prices_file", "a file of prices", f"{self.prices_file}: {error}", "see `kgents cost --help`")
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 from kgents_gateway.access.identity import EVERYTHING
@@ -15,7 +16,6 @@ from kgents_gateway.events import Events
 from kgents_gateway.incidents import Incidents
 from kgents_gateway.outdated import Outdated
 from kgents_gateway.pipeline_watch import watch_pipeline
-from kgents_gateway.prices import price_list
 from kgents_gateway.problems import UnavailableError
 from kgents_gateway.questions.world import Now
 from kgents_gateway.stream import frames
@@ -30,6 +30,8 @@ from kgents_shared.bus.client import Bus
 from kgents_shared.bus.dead_letters import DeadLetters
 from kgents_shared.contract.tokens import TOKENS_MAX
 from kgents_shared.runtime.clock import Clock, unix_ns
+from kgents_shared.runtime.yaml_file import read_struct
+from kgents_shared.view.cost.prices import PriceList
 from kgents_shared.view.selection import Selection
 
 EVENTS_KEPT: Final = 1_000
@@ -47,7 +49,8 @@ class Gateway:
     ) -> None:
         """`report` takes the state of the service, as in its heartbeat, and the reason."""
         self.scope: Final = EVERYTHING
-        self.prices: Final = price_list(config.prices_file) if config.prices_file is not None else None
+        file = config.prices_file
+        self.prices: Final = read_struct(Path(file), PriceList) if file is not None else None
         self._bus = bus
         self.stale_since: datetime | None = None
         """When NATS answered last, if it cannot be read now: what is held is of then. None: it can."""

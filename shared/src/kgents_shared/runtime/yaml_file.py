@@ -3,12 +3,15 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import msgspec
 import yaml
 
 from kgents_shared.contract.section import Fault
 from kgents_shared.runtime.ini import UnusableFileError
+
+T = TypeVar("T")
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -51,6 +54,21 @@ def read_yaml(path: Path) -> tuple[Mapping[object, object], list[Fault]]:
         Fault("", "each key once", f"{name} twice at line {line}, column {column}", "remove one of them")
         for line, column, name in twice
     ]
+
+
+def read_struct(path: Path, of: type[T]) -> T:
+    """Read a file that states one value of a type.
+
+    Raises:
+        ValueError: it cannot be read, or states something else; the text says what was expected.
+    """
+    try:
+        content, faults = read_yaml(path)
+        if faults:
+            raise ValueError(str(faults[0]))
+        return msgspec.convert(content, of)
+    except (UnusableFileError, msgspec.ValidationError) as error:
+        raise ValueError(str(error)) from None
 
 
 def read_documents(text: str) -> list[Any]:

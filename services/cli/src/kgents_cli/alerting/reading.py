@@ -5,15 +5,21 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from kgents_cli.output import note
 from kgents_cli.snapshot import last
 from kgents_shared.bus.client import Bus
+from kgents_shared.bus.jetstream import stream_info
 from kgents_shared.contract import subjects
 from kgents_shared.contract.acknowledgement import Acknowledgement
+from kgents_shared.contract.archive import VersionsRequest
 from kgents_shared.contract.codec import ACK, INCIDENT, NOTICE, SILENCE, Codec
-from kgents_shared.contract.errors import KgentsError, MalformedMessageError, NotFoundError
+from kgents_shared.contract.errors import KgentsError, MalformedMessageError, NoArchiveError, NotFoundError
 from kgents_shared.contract.incident import Incident
 from kgents_shared.contract.silence import Silence
+from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.contract.wire import Wire
+from kgents_shared.view.archive import version_pages
+from kgents_shared.view.past import EVER
 
 T = TypeVar("T", bound=Wire)
 
@@ -81,7 +87,46 @@ async def one_incident(bus: Bus, cluster: str | None, text: str) -> tuple[Incide
     Raises:
         NotFoundError: there is none, or more than one.
     """
-    found = [pair for pair in await incidents(bus, cluster) if pair[0].id.startswith(text.lower())]
+    return _one(await incidents(bus, cluster), text)
+
+
+async def known_incident(bus: Bus, cluster: str | None, text: str) -> tuple[Incident, bytes]:
+    """The same; one that its stream no longer holds as it was last, from the archive.
+
+    Raises:
+        NotFoundError: neither knows it, or more than one.
+    """
+    found = await incidents(bus, cluster)
+    if any(each.id.startswith(text.lower()) for each, _ in found) or len(text) < SHORTEST:
+        return _one(found, text)
+    try:
+        archived = await _archived(bus, cluster, text.lower())
+    except NoArchiveError as error:
+        note(f"archive: {error}")
+        archived = []
+    return _one(archived, text)
+
+
+async def _archived(bus: Bus, cluster: str | None, begins: str) -> list[tuple[Incident, bytes]]:
+    """The last message of each incident whose id begins so, but for its removal."""
+    found: dict[str, tuple[Incident, bytes]] = {}
+    kept = await stream_info(await bus.session(), NAME_BY_SIGNAL[INCIDENT.signal])
+    request = VersionsRequest(
+        signal=INCIDENT.signal, since=EVER, until=kept.ts, filters=(_filter("incident", cluster),), newest_first=True
+    )
+    async for page in version_pages(bus, request):
+        for each in page.messages:
+            if each.is_gone or each.subject in found or not each.subject.rpartition(".")[2].startswith(begins):
+                continue
+            try:
+                found[each.subject] = INCIDENT.decode(each.body, subject=each.subject), each.body
+            except MalformedMessageError:
+                continue
+    return list(found.values())
+
+
+def _one(known: Iterable[tuple[Incident, bytes]], text: str) -> tuple[Incident, bytes]:
+    found = [pair for pair in known if pair[0].id.startswith(text.lower())]
     if len(found) == 1 and len(text) >= SHORTEST:
         return found[0]
     if not found:

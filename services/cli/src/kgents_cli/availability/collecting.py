@@ -1,7 +1,6 @@
 """The streams, the archive and the configuration → the report of one window."""
 
 from collections.abc import Mapping
-from contextlib import aclosing
 from datetime import datetime
 from typing import Final
 
@@ -12,6 +11,7 @@ from kgents_cli.availability.machines import Placement, own_faults
 from kgents_cli.availability.objectives import Objectives, budgets
 from kgents_cli.availability.planned import Plan
 from kgents_cli.availability.report import Report, changes, groups, noisiest
+from kgents_cli.availability.requests import Requests, requests
 from kgents_cli.availability.silenced import silenced
 from kgents_cli.availability.spans import Level, Span, State, Window, microseconds, moment_of, overlaid, spans, times
 from kgents_cli.availability.unattended import Unattended, attended
@@ -20,14 +20,10 @@ from kgents_cli.installed import service_names
 from kgents_cli.options import Target
 from kgents_cli.versions import Versions, decoded, versions
 from kgents_shared.bus.client import Bus
-from kgents_shared.bus.jetstream import ALL
-from kgents_shared.bus.pull import replay
-from kgents_shared.contract.codec import ALERT, HEALTH, INCIDENT, PULSE, TOPOLOGY
+from kgents_shared.contract.codec import ALERT, HEALTH, INCIDENT, TOPOLOGY
 from kgents_shared.contract.entity import Ref
-from kgents_shared.contract.errors import MalformedMessageError
+from kgents_shared.contract.errors import BusTimeoutError, MalformedMessageError
 from kgents_shared.contract.incident import Incident
-from kgents_shared.contract.pulse import TrafficPulse
-from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.contract.subjects import ROOT
 from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.contract.vocabulary import kinds
@@ -76,8 +72,8 @@ async def collected(bus: Bus, target: Target, asked: Asked) -> Report:
     health = await versions(bus, "health", asked.selection.filters("health"), asked.since)
     unobserved, remarks = await _unobserved(bus, asked)
     unattended = await attended(bus, asked.selection, asked.window)
-    plan = await _plan(bus, target, asked)
-    remarks += await _placed(bus, plan, asked)
+    plan, unplanned = await _plan(bus, target, asked)
+    remarks += [*unplanned, *await _placed(bus, plan, asked)]
     entities = {
         ref: _spans(health, subject, ref, views.get(ref), asked.window, unobserved, unattended, plan)
         for subject in health.by_subject
@@ -87,19 +83,29 @@ async def collected(bus: Bus, target: Target, asked: Asked) -> Report:
     alerts = await versions(bus, "alert", asked.selection.filters("alert"), asked.since)
     topology = await versions(bus, "topology", _workload_filters(asked.selection), asked.since)
     kept, began = await _incidents(bus, asked)
-    pulses, reach = await _traffic(bus, asked) if any(each.edge for each in asked.objectives.objectives) else ([], "")
+    called = Requests([], [], [])
+    if any(each.edge for each in asked.objectives.objectives):
+        objectives = asked.objectives.objectives
+        called = await requests(bus, asked.selection.clusters, asked.since, asked.until, objectives)
     return Report(
         asked.window,
         asked.by,
         groups(existing, [each for each in began if asked.selection.takes_ref(each.root.ref)], asked.by),
-        budgets(asked.objectives.objectives, {ref: times(found) for ref, found in existing.items()}, pulses),
+        budgets(
+            asked.objectives.objectives,
+            {ref: times(found) for ref, found in existing.items()},
+            called.samples,
+            called.kept,
+        ),
         changes(
             {key: decoded(found, TOPOLOGY) for key, found in topology.by_subject.items()},
             asked.window,
-            topology.trimmed,
+            {key for key in topology.by_subject if not topology.is_whole(key)},
         ),
         noisiest(
-            {key: decoded(found, ALERT) for key, found in alerts.by_subject.items()}, asked.window, alerts.trimmed
+            {key: decoded(found, ALERT) for key, found in alerts.by_subject.items()},
+            asked.window,
+            {key for key in alerts.by_subject if not alerts.is_whole(key)},
         ),
         _once(
             health.remarks,
@@ -108,7 +114,7 @@ async def collected(bus: Bus, target: Target, asked: Asked) -> Report:
             alerts.remarks,
             topology.remarks,
             kept.remarks,
-            [reach] if reach else [],
+            called.remarks,
         ),
     )
 
@@ -129,10 +135,13 @@ def _spans(
         for at, each in known
     ]
     found = spans(levels, window, known_from=health.reach(subject))
+    judged: tuple[State, ...] = ("healthy", "warning", "critical")
+    found = overlaid(found, health.lost(subject), "unknown", over=(*judged, "absent"))
+    if (gone := health.gone.get(subject)) is not None:
+        found = overlaid(found, [Window(gone, window.end)], "absent", over=(*judged, "unknown"))
     # As readers have it (`view.attested`): what was critical stays so until it is observed again.
     found = overlaid(found, unobserved.of(ref, view.sources if view else None), "unknown", over=("healthy", "warning"))
     # While nothing was judged the last verdict stands, whatever it was.
-    judged: tuple[State, ...] = ("healthy", "warning", "critical")
     found = overlaid(found, unattended.of(ref.cluster), "unknown", over=judged)
     planned = plan.of(ref, view.labels if view else {}, own_faults(known))
     return overlaid(found, planned, "planned", over=("healthy", "warning", "critical", "unknown"))
@@ -175,16 +184,25 @@ async def _incidents(bus: Bus, asked: Asked) -> tuple[Versions, list[Incident]]:
     return found, [each for each in last if each is not None and asked.since <= each.started_at < asked.until]
 
 
-async def _plan(bus: Bus, target: Target, asked: Asked) -> Plan:
-    stored = await silenced(bus, target.cluster)
+async def _plan(bus: Bus, target: Target, asked: Asked) -> tuple[Plan, list[str]]:
+    """What was planned, and what of it is not known."""
+    try:
+        known, remarks = await silenced(bus, target.cluster), list[str]()
+    except BusTimeoutError as error:  # as of a login that may not read this
+        known, remarks = [], [f"silences are not known, so what they planned may count as down: {error}"]
     own = Config()
     if "alert-notifier" in target.addressed():
         _, own = configuration.load(
             "alert-notifier", Config, path=target.config_file, environ=target.environ(), services=service_names()
         )
-    return Plan(
-        asked.window, stated=asked.objectives.planned, silences=stored, maintenance=own.maintenance, windows=own.windows
+    plan = Plan(
+        asked.window,
+        stated=asked.objectives.planned,
+        silences=known,
+        maintenance=own.maintenance,
+        windows=own.windows,
     )
+    return plan, remarks
 
 
 async def _placed(bus: Bus, plan: Plan, asked: Asked) -> list[str]:
@@ -211,24 +229,6 @@ def _entity(payload: bytes, subject: str) -> TopologyEntity | None:
         return TOPOLOGY.decode(payload, subject=subject)
     except MalformedMessageError:
         return None
-
-
-async def _traffic(bus: Bus, asked: Asked) -> tuple[list[TrafficPulse], str]:
-    """The samples of requests in the window, and how far back they reach."""
-    found: list[TrafficPulse] = []
-    filters = Selection(clusters=asked.selection.clusters, kinds=(kinds.APP,)).filters("pulse")
-    async with aclosing(replay(await bus.session(), NAME_BY_SIGNAL["pulse"], filters, ALL)) as batches:
-        async for batch in batches:
-            for each in batch:
-                try:
-                    pulse = PULSE.decode(each.payload, subject=each.subject) if not each.marker else None
-                except MalformedMessageError:
-                    continue
-                if isinstance(pulse, TrafficPulse) and asked.since <= pulse.timestamp < asked.until:
-                    found.append(pulse)
-    first = min((each.timestamp for each in found), default=None)
-    since = f"since {first:%Y-%m-%d %H:%M:%S}Z" if first is not None else "none in this window"
-    return found, f"requests: samples are kept for an hour or so; here {since}"
 
 
 def _once(*remarks: list[str]) -> list[str]:

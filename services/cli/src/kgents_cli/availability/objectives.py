@@ -10,6 +10,7 @@ from kgents_cli.availability.planned import Planned
 from kgents_cli.availability.spans import US_PER_S, Times
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.pulse import EdgeSample, TrafficPulse
+from kgents_shared.contract.traffic import FAILED, REQUESTS, TIMED, Calls, calls, peer_of, within
 from kgents_shared.view.find import path_of
 
 Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
@@ -84,21 +85,50 @@ class Budget(msgspec.Struct, frozen=True):
         return {**given, "ratio": self.ratio, "budget_spent_ratio": self.spent, "budget_left": self.left}
 
 
-def parsed(content: Any) -> Objectives:
-    """The objectives of a file.
+class Called(msgspec.Struct, frozen=True):
+    """What one application called at one peer, in one sample."""
 
-    Raises:
-        msgspec.ValidationError: it states something else.
-    """
-    return msgspec.convert(content, Objectives)
+    caller: Ref
+    peer: str
+    sample: EdgeSample
+
+    def calls(self, within_ms: float | None) -> Calls:
+        """Its requests."""
+        return calls(self.sample, within_ms)
+
+
+class KeptCalls(msgspec.Struct, frozen=True):
+    """The same over a longer time, as the archive keeps it."""
+
+    caller: Ref
+    peer: str
+    figures: dict[str, float]
+    """Sums by their names."""
+
+    def calls(self, within_ms: float | None) -> Calls:
+        """Its requests."""
+        timed = self.figures.get(TIMED, 0.0)
+        fast = self.figures.get(within(within_ms)) if within_ms is not None and timed else 0.0
+        return Calls(self.figures.get(REQUESTS, 0.0), self.figures.get(FAILED, 0.0), timed, fast)
 
 
 def budgets(
-    objectives: Sequence[Objective], entities: Mapping[Ref, Times], pulses: Iterable[TrafficPulse]
+    objectives: Sequence[Objective],
+    entities: Mapping[Ref, Times],
+    pulses: Iterable[TrafficPulse],
+    kept: Iterable[KeptCalls] = (),
 ) -> list[Budget]:
-    """How each objective was met, the one that spent most of its budget first; those without data last."""
-    samples = list(pulses)
-    found = [_of_edge(each, each.edge, samples) if each.edge else _of_time(each, entities) for each in objectives]
+    """How each objective was met, the one that spent most of its budget first; those without data last.
+
+    Args:
+        objectives: what is promised.
+        entities: the time of each in each level.
+        pulses: samples of requests.
+        kept: what is kept of those before.
+    """
+    samples = [Called(each.ref, peer_of(sample), sample) for each in pulses for sample in each.edges]
+    called: list[Called | KeptCalls] = [*samples, *kept]
+    found = [_of_edge(each, each.edge, called) if each.edge else _of_time(each, entities) for each in objectives]
     return sorted(found, key=lambda each: (each.spent is None, -(each.spent or 0.0), each.name))
 
 
@@ -115,32 +145,21 @@ def _takes(objective: Objective, ref: Ref) -> bool:
     return all(fnmatchcase(value, pattern) for value, pattern in pairs)
 
 
-def _of_edge(objective: Objective, edge: Edge, pulses: Sequence[TrafficPulse]) -> Budget:
+def _of_edge(objective: Objective, edge: Edge, found: Iterable[Called | KeptCalls]) -> Budget:
     """Never a mean of ratios: requests are summed, and what was not called has no part in it."""
     good = total = unknown = 0.0
     pairs = set()
-    for pulse in pulses:
-        if not fnmatchcase(path_of(pulse.ref), edge.caller):
+    for each in found:
+        if not (fnmatchcase(path_of(each.caller), edge.caller) and fnmatchcase(each.peer, edge.peer)):
             continue
-        for each in pulse.edges:
-            peer = path_of(each.peer) if isinstance(each.peer, Ref) else each.peer
-            if fnmatchcase(peer, edge.peer):
-                pairs.add((pulse.ref, peer))
-                well, known = _succeeded(each) if edge.within_ms is None else _in_time(each, edge.within_ms)
-                good, total, unknown = good + well, total + known, unknown + max(each.n - known, 0.0)
+        pairs.add((each.caller, each.peer))
+        counted = each.calls(edge.within_ms)
+        if edge.within_ms is None:
+            good, total = good + counted.requests - counted.failed, total + counted.requests
+        elif counted.within is None:
+            unknown += counted.requests
+        else:
+            good, total = good + counted.within, total + counted.timed
+            unknown += max(counted.requests - counted.timed, 0.0)
     of = "requests" if edge.within_ms is None else f"requests within {edge.within_ms:g} ms"
     return Budget(objective.name, objective.target, of, good, total, len(pairs), unknown)
-
-
-def _succeeded(sample: EdgeSample) -> tuple[float, float]:
-    """Requests that succeeded, of those that were counted."""
-    return sample.n - min(max(sample.errors_client, sample.errors_server), sample.n), sample.n
-
-
-def _in_time(sample: EdgeSample, limit_ms: float) -> tuple[float, float]:
-    """Requests that took no longer, of those whose duration is known: a stream has none, nor a call without its end."""
-    durations = sample.client_ms or sample.server_ms
-    if durations is None:
-        return 0.0, 0.0
-    requests = sample.n / sample.spans if sample.spans else 1.0  # that a span stands for: durations count spans
-    return durations.within(limit_ms) * requests, durations.n * requests

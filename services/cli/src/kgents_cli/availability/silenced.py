@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from kgents_cli.auditing.trail import BEGINNING, Entry, entries, stored
+from kgents_cli.auditing.trail import BEGINNING, Entry, Stored, entries, stored
 from kgents_shared.bus.client import Bus
 from kgents_shared.contract.audit import DECIDED, DONE, FAILED
 from kgents_shared.contract.silence import Silence
@@ -13,12 +13,15 @@ SILENCE, UNSILENCE = DECIDED["silence"]
 
 
 async def silenced(bus: Bus, cluster: str | None) -> list[Silence]:
-    """Each silence with the end that it had: what was ended early ends then.
+    """Each silence with the end that it had: what was ended early, or replaced, ends then.
 
     Raises:
         BusError: the server refused, or did not answer.
     """
-    return of_trail(entries(await stored(bus, BEGINNING, cluster, actions=(SILENCE, UNSILENCE))))
+    records: list[Stored] = []
+    for action in (SILENCE, UNSILENCE):  # each for itself: a reader may read these, and nothing else of the trail
+        records += await stored(bus, BEGINNING, cluster, actions=(action,))
+    return of_trail(entries(sorted(records, key=lambda each: each.at)))
 
 
 def of_trail(writes: Iterable[Entry]) -> list[Silence]:
@@ -34,7 +37,7 @@ def of_trail(writes: Iterable[Entry]) -> list[Silence]:
         except msgspec.ValidationError:  # of a later version
             continue
         if record.action == SILENCE and outcome == DONE:
-            found.append(silence)
+            found = [*(_ended(one, silence, each) for one in found), silence]
         elif record.action == UNSILENCE and outcome != FAILED:
             found = [_ended(one, silence, each) for one in found]
     return found

@@ -16,7 +16,6 @@ from kgents_cli.query import Query, query_options
 from kgents_cli.table import table
 from kgents_shared.bus.jetstream import rfc3339
 from kgents_shared.contract.errors import KgentsError
-from kgents_shared.runtime.ini import UnusableFileError
 from kgents_shared.view.moment import duration_s
 
 _READ = ("topology", "health", "alert", "incident", "audit", "pulse", "meta")
@@ -39,10 +38,12 @@ def command(since: str, by: str, objectives: Path | None, output: str, query: Qu
     `planned` in the file), counts neither way. What is planned of nodes or hosts by their kind is so of what ran there
     alone when it began, unless that failed for a reason of its own. Any critical is the time in which at least one
     entity of the group was critical; MTTR is of incidents that began in this time and have ended. What the streams have
-    forgotten is from the archive, where an archiver runs. What is not known is on stderr.
+    forgotten is from the archive, where an archiver runs: requests in whole minutes, beyond a day in whole hours. What
+    is not known is on stderr.
 
     Of requests that Prometheus or OpenTelemetry counts in buckets, those beyond the last bound are taken for that
-    bound: a `within_ms` of that bound or more would take slow ones for fast.
+    bound: a `within_ms` of that bound or more would take slow ones for fast. Of before the last hour or so it is known
+    how many took at most 5, 10, 25, 50, 100, 250 or 500 ms, 1, 2.5, 5 or 10 s.
 
     \b
     The file:
@@ -93,11 +94,8 @@ def _objectives(file: Path | None) -> Any:
     if file is None:
         return objectives.Objectives()
     try:
-        content, faults = import_module("kgents_shared.runtime.yaml_file").read_yaml(file)
-        if faults:
-            raise KgentsError(f"{file}: {faults[0]}")
-        return objectives.parsed(content)
-    except (UnusableFileError, msgspec.ValidationError) as error:
+        return import_module("kgents_shared.runtime.yaml_file").read_struct(file, objectives.Objectives)
+    except ValueError as error:
         raise KgentsError(f"{file}: {error}; see `kgents availability --help`") from None
 
 

@@ -1,6 +1,7 @@
 """`kgents cost`: a price list, requests and usage → what workloads, namespaces, nodes and clusters cost."""
 
 import asyncio
+from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
@@ -10,14 +11,19 @@ import msgspec
 
 from kgents_cli.connection import STREAMS, connected, require
 from kgents_cli.options import Target, output_option, target_options
-from kgents_cli.output import note, say
+from kgents_cli.output import note, say, say_document
 from kgents_cli.records import say_list
 from kgents_cli.table import table
 from kgents_cli.units import NOT_KNOWN
+from kgents_shared.bus.jetstream import rfc3339
 from kgents_shared.runtime.clock import SystemClock
 from kgents_shared.view.cost.prices import HOURS_A_MONTH
 
 _BY: Final = ("workload", "namespace", "node", "cluster")
+_MEANING: Final = (
+    "A pod costs the larger of what it requests and what it uses now; BY says which. What no pod is charged for is "
+    "idle. A cost with “known” lacks parts that are not known."
+)
 _HEADING: Final = ("PODS", "VCPU", "USED", "GIB", "USED", "DISK GIB", "AN HOUR", "A MONTH", "BY", "PRICES")
 
 
@@ -27,7 +33,7 @@ _HEADING: Final = ("PODS", "VCPU", "USED", "GIB", "USED", "DISK GIB", "AN HOUR",
 )
 @click.option("--by", type=click.Choice(_BY), default="workload", show_default=True, help="What to sum up by.")
 @click.option("-n", "--namespace", metavar="NAME", multiple=True, help="Only these namespaces, and no nodes.")
-@output_option("table", "json", "yaml")
+@output_option("table", "json", "yaml", "html")
 @target_options
 def command(prices: Path, by: str, namespace: tuple[str, ...], output: str, target: Target) -> None:
     """Show what pods and their disks cost by a price list, and what of the nodes is idle.
@@ -46,29 +52,41 @@ def command(prices: Path, by: str, namespace: tuple[str, ...], output: str, targ
     Examples:
       kgents cost --prices prices.yaml
       kgents cost --prices prices.yaml --by namespace -o json
+      kgents cost --prices prices.yaml -o html > cost.html
       kgents top pods --prices prices.yaml
     """  # noqa: D301
-    found, listed = asyncio.run(_costs(target, prices, by, namespace))
+    now = SystemClock().now()
+    found, listed = asyncio.run(_costs(target, prices, by, namespace, now))
+    has_clusters = len({each.cluster for each in found}) > 1
+    heading = (*(["CLUSTER"] if has_clusters else []), by.upper(), *_HEADING)
+    rows = [(*([each.cluster] if has_clusters else []), *_row(each)) for each in found]
+    about = f"prices: {listed.name or prices}" + (f", in {listed.currency}" if listed.currency else "")
+    if output == "html":
+        html = import_module("kgents_cli.html")
+        when = f"{rfc3339(now.replace(microsecond=0))}, {about}"
+        page = html.document("Cost", when, _MEANING, [html.Table(f"By {by}", heading, rows)], [])
+        say_document(page.encode())
+        return
     if output != "table":
         say_list([msgspec.json.encode(each.record(listed)) for each in found], output)
         return
     if not found:
         note("no running pod, claim or node is published; see which collectors report with `kgents doctor`")
         return
-    has_clusters = len({each.cluster for each in found}) > 1
-    heading = (*(["CLUSTER"] if has_clusters else []), by.upper(), *_HEADING)
-    for line in table(heading, [(*([each.cluster] if has_clusters else []), *_row(each)) for each in found]):
+    for line in table(heading, rows):
         say(line)
-    note(f"prices: {listed.name or prices}" + (f", in {listed.currency}" if listed.currency else ""))
+    note(about)
 
 
-async def _costs(target: Target, file: Path, by: str, namespaces: tuple[str, ...]) -> tuple[list[Any], Any]:
+async def _costs(
+    target: Target, file: Path, by: str, namespaces: tuple[str, ...], now: datetime
+) -> tuple[list[Any], Any]:
     reading, summary = (import_module(each) for each in ("kgents_cli.cost.reading", "kgents_shared.view.cost.summary"))
     prices = reading.price_list(file)
     async with connected(target.load()) as bus:
         await require(bus, [STREAMS[each] for each in ("topology", "pulse")])
         clusters = (target.cluster,) if target.cluster is not None else ()
-        found = await reading.current_costs(bus, clusters, prices, SystemClock().now())
+        found = await reading.current_costs(bus, clusters, prices, now)
     if namespaces:
         items = [each for each in found.items if each.ref.namespace in namespaces]
         found = msgspec.structs.replace(found, items=items, nodes=[])

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import click
 
-from kgents_cli.alerting.reading import incidents, notices, one_incident
+from kgents_cli.alerting.reading import incidents, known_incident, notices
 from kgents_cli.connection import STREAMS, connected, require
 from kgents_cli.options import Target, output_option, target_options
 from kgents_cli.output import note, say
@@ -85,7 +85,7 @@ def _state(each: Incident) -> str:
 async def _show(target: Target, text: str, output: str) -> None:
     async with connected(target.load()) as bus:
         await require(bus, [STREAMS[signal] for signal in ("incident", "notice")])
-        incident, payload = await one_incident(bus, target.cluster, text)
+        incident, payload = await known_incident(bus, target.cluster, text)
         if output != "table":
             say_object(payload, output)
             return

@@ -4,14 +4,11 @@ from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 
-import msgspec
-
 from kgents_shared.bus.client import Bus
 from kgents_shared.contract.errors import KgentsError
 from kgents_shared.contract.vocabulary import kinds
-from kgents_shared.runtime.ini import UnusableFileError
 from kgents_shared.view.cost.costing import Costs, costs, used
-from kgents_shared.view.cost.prices import PriceList, parsed
+from kgents_shared.view.cost.prices import PriceList
 from kgents_shared.view.live import snapshot
 from kgents_shared.view.pulses import last_pulses
 from kgents_shared.view.selection import Selection
@@ -24,12 +21,10 @@ def price_list(file: Path) -> PriceList:
         KgentsError: it states something else.
     """
     try:
-        content, faults = import_module("kgents_shared.runtime.yaml_file").read_yaml(file)
-        if faults:
-            raise KgentsError(f"{file}: {faults[0]}")
-        return parsed(content)
-    except (UnusableFileError, msgspec.ValidationError) as error:
+        prices: PriceList = import_module("kgents_shared.runtime.yaml_file").read_struct(file, PriceList)
+    except ValueError as error:
         raise KgentsError(f"{file}: {error}; see `kgents cost --help`") from None
+    return prices
 
 
 async def current_costs(bus: Bus, clusters: tuple[str, ...], prices: PriceList, now: datetime) -> Costs:

@@ -1,6 +1,6 @@
 """A price list: what a vCPU, a GiB of memory, a node or a disk costs for an hour. Pure."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -38,15 +38,6 @@ class Rates(msgspec.Struct, frozen=True):
         if cores is None or gib is None or self.vcpu is None or self.gib is None:
             return None
         return cores * self.vcpu + gib * self.gib
-
-
-def parsed(content: Any) -> PriceList:
-    """The price list of a file.
-
-    Raises:
-        msgspec.ValidationError: it states something else.
-    """
-    return msgspec.convert(content, PriceList)
 
 
 def rates(prices: PriceList, node_type: str, cores: float | None, gib: float | None) -> Rates:
