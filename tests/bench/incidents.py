@@ -6,6 +6,7 @@ pods and containers with faults of their own. The storm is synthetic, and who ma
 recorded incidents, too.
 """
 
+import gc
 import random
 import time
 from datetime import datetime, timedelta
@@ -128,6 +129,8 @@ class Measured:
         for each in world.entities:
             self._reducer.on_topology(each, each.ref.subject("topology"))
         self._reducer.begin(NOW)
+        gc.collect()
+        gc.freeze()  # as the service does once it is in sync
         self._now = NOW
         self._rows: dict[str, Incident] = {}
         self.cpu_s = self.longest_s = self.first_s = 0.0

@@ -16,6 +16,7 @@ from kgents_alert_notifier.grouping.known_alert import Known, ended_at
 from kgents_alert_notifier.grouping.silencing import Silencing
 from kgents_shared.contract.acknowledgement import Acknowledgement
 from kgents_shared.contract.incident import MEMBERS_MAX, Acknowledged, Incident, Moment
+from kgents_shared.contract.wire import REMOVE
 
 CALM_DOUBLINGS_MAX: Final = 3
 """The calm before the end doubles with each flap, up to eight times as long."""
@@ -66,6 +67,23 @@ def as_opened(last: Incident, inputs: Inputs, now: datetime) -> Incident:
     """One that was opened a moment ago, with what was decided and found before."""
     found = structs.replace(last, parent=inputs.parent, silenced_by=inputs.silenced_by)
     return _with_moments(found, decided.silencing(last, found, inputs.silencing, now))
+
+
+def expired(gone: Incident, now: datetime) -> Incident:
+    """The removal of one that was resolved long ago."""
+    return Incident(
+        text=f"Expired: {gone.title}.",
+        title=gone.title,
+        cluster=gone.cluster,
+        id=gone.id,
+        op=REMOVE,
+        state=gone.state,
+        severity=gone.severity,
+        root=gone.root,
+        started_at=gone.started_at,
+        opened_at=gone.opened_at,
+        changed_at=now,
+    )
 
 
 def calm_until(incident: Incident, config: GroupingConfig, floor: datetime | None) -> datetime:

@@ -29,8 +29,9 @@ from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.incident import Incident
 from kgents_shared.contract.silence import Silence
 from kgents_shared.contract.topology import TopologyEntity
-from kgents_shared.contract.wire import REMOVE
 
+Elected = tuple[list[Known], list[Known]]
+"""Alerts, and the root of each."""
 SLICE: Final = 1_000
 """Alerts that elect their root at a time: some 10 ms."""
 GROUPS_SLICE: Final = 100
@@ -63,6 +64,8 @@ class Incidents:
         self._later: dict[str, datetime] = {}  # incidents of which figures have grown, and when to publish that
         self._election: tuple[Election, list[Known]] | None = None  # under way, and who has not elected yet
         self._elected: dict[str, Known] = {}
+        self._has_new = False  # whether some of these were
+        self._opening: list[tuple[str, Elected]] = []  # units and what elected them, of which none is opened yet
         self._due_s = float("inf")  # when an alert may have waited long enough
         self._now = datetime.fromisoformat("1970-01-01T00:00Z")
 
@@ -150,14 +153,19 @@ class Incidents:
     @property
     def is_dirty(self) -> bool:
         """Whether `take` has results."""
-        return bool(self._changed) or self._election is not None or self._is_due or self._has_expired
+        under_way = self._election is not None or bool(self._opening)
+        return bool(self._changed) or under_way or self._is_due or self._has_expired
 
     def take(self) -> Iterator[Incident]:
         """The incidents that have changed; as long as `is_dirty`, there is more."""
-        if self._election is None and self._is_due:
+        if self._election is None and not self._opening and self._is_due:
             self._begin_election()
         if self._election is not None:
             self._elect()
+        elif self._opening:
+            self._open()
+        if self._opening:  # their parents are found once all are there
+            return
         for incident in list(islice(self._changed, GROUPS_SLICE)):
             del self._changed[incident]
             if (group := self._groups.get(incident)) is not None:
@@ -228,30 +236,35 @@ class Incidents:
         del voters[-SLICE:]
         if not voters:
             self._election = None
-            self._open()
+            self._sort()
 
-    def _open(self) -> None:
-        by_head: dict[str, list[Known]] = {}
-        roots: dict[str, list[Known]] = {}
-        for subject, elected in self._elected.items():
+    def _sort(self) -> None:
+        """Alerts by the unit that is their root, of which `_open` makes incidents some at a time."""
+        by_head: dict[str, Elected] = {}
+        for subject, root in self._elected.items():
             if (alert := self._waiting.get(subject)) is None:
                 continue
-            root = elected
             if root.incident in self._groups:
                 self._join(self._groups[root.incident], [alert], wait_s=self._router.min_wait_s)
                 continue
             if root.subject not in self._waiting:
-                root = alert  # what it elected has ended since
-            head = self._graph.head(root.entity)
-            by_head.setdefault(head, []).append(alert)
-            roots.setdefault(head, []).append(root)
-        opened_now = []
-        for head, members in by_head.items():
+                root = alert  # noqa: PLW2901 - what it elected has ended since
+            of_head = by_head.setdefault(self._graph.head(root.entity), ([], []))
+            of_head[0].append(alert)
+            of_head[1].append(root)
+        self._opening = list(by_head.items())
+
+    def _open(self) -> None:
+        """Open some of what was sorted. An alert that has ended meanwhile is no member, and no root."""
+        for head, elected in self._opening[-GROUPS_SLICE:]:
+            members, roots = ([each for each in side if each.subject in self._waiting] for side in elected)
             if (incident := self._by_head.get(head)) in self._groups:
                 self._join(self._groups[incident], members, wait_s=self._router.min_wait_s)
-            elif (group := self._opened(head, roots[head], members)) is not None:
-                opened_now.append(group)
-        if opened_now:
+            elif members:
+                self._open_one(head, roots or members, members)
+        del self._opening[-GROUPS_SLICE:]
+        if not self._opening and self._has_new:
+            self._has_new = False
             self._find_parents()
 
     def _find_parents(self) -> None:
@@ -272,12 +285,12 @@ class Incidents:
             group.take(each)
             self._changed[group.last.id] = None
 
-    def _opened(self, head: str, roots: Sequence[Known], members: Sequence[Known]) -> Group | None:
-        """The incident of these alerts; None while they wait."""
+    def _open_one(self, head: str, roots: Sequence[Known], members: Sequence[Known]) -> None:
+        """Make an incident of these alerts, if they have waited for long enough."""
         began_s = min(each.started_s for each in members)
         if self._now.timestamp() < began_s + self._router.min_wait_s:
             self._due_s = min(self._due_s, began_s + self._router.min_wait_s)
-            return None
+            return
         members = sorted(members, key=lambda each: each.subject)
         root = min(roots, key=lambda each: each.rank)
         severity = "critical" if any(each.alert.severity == "critical" for each in members) else "warning"
@@ -285,14 +298,14 @@ class Incidents:
         due_s = began_s + self._router.wait_s(facts)
         if self._now.timestamp() < due_s:
             self._due_s = min(self._due_s, due_s)
-            return None
+            return
         incident = opened(self._cluster, root, members, self._now, self._is_taken)
         labels = shape.labels(self._graph.labels(root.entity))
         group = Group(structs.replace(incident, labels=labels), head, {}, set())
         self._groups[incident.id] = group
         self._by_head[head] = incident.id
+        self._has_new = True
         self._join(group, members)
-        return group
 
     def _is_taken(self, incident: str) -> bool:
         return incident in self._groups or incident in self._resolved
@@ -379,17 +392,4 @@ class Incidents:
         return bool(self._expiries) and self._expiries[0][0] <= self._now
 
     def _expire(self, incident: str) -> Iterator[Incident]:
-        gone = self._resolved.pop(incident)
-        yield Incident(
-            text=f"Expired: {gone.title}.",
-            title=gone.title,
-            cluster=gone.cluster,
-            id=gone.id,
-            op=REMOVE,
-            state=gone.state,
-            severity=gone.severity,
-            root=gone.root,
-            started_at=gone.started_at,
-            opened_at=gone.opened_at,
-            changed_at=self._now,
-        )
+        yield lifecycle.expired(self._resolved.pop(incident), self._now)

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
+from operator import itemgetter
 from typing import Final
 
 from msgspec import structs
@@ -23,6 +24,7 @@ FIRST_MOMENTS: Final = 10
 """Entries of the timeline that stay when it is full: how it began."""
 LABELS_MAX: Final = 32
 KINDS_SHOWN: Final = 4
+_WORST: Final = itemgetter(0, 1, 2)
 WORD: Final = {"open": "Open", "acknowledged": "Acknowledged", "resolved": "Resolved"}
 
 
@@ -50,11 +52,15 @@ def affected(firing: Iterable[Known]) -> list[Affected]:
     for each in firing:
         by_entity.setdefault(each.entity, []).append(each)
     found = []
-    for alerts in by_entity.values():
+    for entity, alerts in by_entity.items():
+        if len(alerts) == 1:  # as most
+            [each] = alerts
+            found.append((each.alert.severity != "critical", each.started_s, entity, [each.alert.check], each))
+            continue
         is_critical = any(each.alert.severity == "critical" for each in alerts)
         checks = sorted({each.alert.check for each in alerts})
-        found.append((not is_critical, min(each.started_s for each in alerts), alerts[0].entity, checks, alerts[0]))
-    found.sort(key=lambda each: each[:3])
+        found.append((not is_critical, min(each.started_s for each in alerts), entity, checks, alerts[0]))
+    found.sort(key=_WORST)
     return [
         Affected(ref=alert.alert.ref, severity="warning" if is_mild else "critical", checks=checks)
         for is_mild, _, _, checks, alert in found
