@@ -12,12 +12,14 @@ from msgspec import structs
 from kgents_alert_notifier import app
 from kgents_alert_notifier.app import SERVICE
 from kgents_alert_notifier.config import Config, FloodConfig
+from kgents_alert_notifier.delivery import dispatch
 from kgents_alert_notifier.grouping import absence
 from kgents_alert_notifier.grouping.grouping_config import GroupingConfig
 from kgents_alert_notifier.receiver_config import DeadmanReceiver, ReceiverConfig, WebhookReceiver
 from kgents_alert_notifier.routing.route import EscalationConfig, RouteConfig
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import Secret
+from kgents_shared.bus.snapshot import delete_stream
 from kgents_shared.contract import subjects
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.attestation import SCORER
@@ -31,7 +33,8 @@ from support.http_stand_in import Fault, Got, Reply, StandIn
 from support.in_process import published, run_in_process
 from support.nats_server import NatsServer
 from support.state import make_alert, make_topology, publish, subject_of
-from support.waiting import eventually, stays
+from support.streams import provision_streams
+from support.waiting import MACHINE, eventually, stays
 
 
 def ok(_: Got) -> Reply:
@@ -241,12 +244,13 @@ async def test_a_flood_is_one_digest_also_over_a_restart_and_so_is_its_end(bus: 
             assert "resolved 9 incidents are over" in ends or "resolved 10 incidents are over" in ends
 
 
-async def test_the_dead_man_is_pinged_while_alerts_can_be_delivered(
-    bus: Bus, server: NatsServer, tmp_path: Path
+async def test_the_dead_man_is_pinged_while_alerts_can_be_read_and_delivered(
+    bus: Bus, server: NatsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(dispatch, "STILL_S", MACHINE.limit_s(3.0))
     async with StandIn(ok) as outside:
         deadman = DeadmanReceiver(url=url_of(outside, "/ping/{cluster}"), every_s=0.2)
-        async with at_work(bus, tmp_path, config(to={}, routed=[], deadmen={"alive": deadman})):
+        async with at_work(bus, tmp_path, config(to={}, routed=[], deadmen={"alive": deadman})) as context:
             await eventually(lambda: len(outside.got) >= 2)
             assert {each.path for each in outside.got} == {"/ping/test"}
             server.kill()
@@ -255,6 +259,14 @@ async def test_the_dead_man_is_pinged_while_alerts_can_be_delivered(
             await stays(lambda: len(outside.got) <= pinged + 1, 1.0)
             await server.start()
             await eventually(lambda: len(outside.got) > pinged + 1)
+
+            await delete_stream(await bus.session(), "KGENTS_ALERT")
+            await eventually(lambda: "a stream cannot be read" in context.status.heartbeat(0, 0.0).reason)
+            pinged = len(outside.got)
+            await stays(lambda: len(outside.got) <= pinged + 1, 1.0)
+            await provision_streams(bus)
+            await eventually(lambda: len(outside.got) > pinged + 1)
+            await eventually(lambda: context.status.heartbeat(0, 0.0).state == "in_sync")
 
 
 @pytest.mark.parametrize("path", ["/canary"])

@@ -37,6 +37,8 @@ SWEEP_TICKS: Final = 10
 """Ticks between two sweeps over all that is open: how late an escalation may be."""
 KEPT_DAYS: Final = 7
 """How long notices of a problem that has ended are kept."""
+STILL_S: Final = 30.0
+"""The server's time that comes with what is read stands still for so long only if a stream cannot be read."""
 NEVER: Final = 1_000_000_000
 
 _log = structlog.get_logger(__name__)
@@ -75,6 +77,7 @@ class Dispatcher:
         self._couriers = {name: self._courier(name, each) for name, each in self._receivers.items()}
         self._problems: dict[str, Incident] = {}
         self._began: datetime = context.clock.now()
+        self._read_until = (self._began, context.clock.monotonic_s())  # by the server's clock, and when that was heard
 
     def note(self, incident: Incident) -> None:
         """An incident is about to be published, or removed."""
@@ -107,6 +110,7 @@ class Dispatcher:
             for incident in list(self._changed):
                 self._evaluate(incident)
                 await time_slice.checkpoint()
+            self._context.status.note(self._unread())
             tick += 1
             await self._context.clock.sleep(TICK_S)
 
@@ -255,10 +259,18 @@ class Dispatcher:
         context = self._context
         if not (context.bus.is_connected and context.lease.is_valid):
             return "NATS is away"
-        if failure := self._notices.failure or self._incidents.failure:
+        if failure := self._notices.failure or self._incidents.failure or self._unread():
             return failure
         stuck = [name for name, courier in self._couriers.items() if courier.problem is not None]
         return f"no receiver can be notified: {', '.join(stuck)}" if stuck and len(stuck) == len(self._couriers) else ""
+
+    def _unread(self) -> str:
+        """Why what is wrong may not be known, while NATS is there; empty: it is known."""
+        now, now_s = self._now(), self._context.clock.monotonic_s()
+        if now != self._read_until[0] or not self._context.bus.is_connected:
+            self._read_until = now, now_s
+        is_still = now_s - self._read_until[1] > STILL_S
+        return f"a stream cannot be read since {now:%H:%M:%S} UTC; see `kgents doctor`" if is_still else ""
 
     def _published(self, incident: str) -> Incident | None:
         row = self._incidents.rows.get(self._subject(incident))
