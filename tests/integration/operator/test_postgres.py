@@ -1,5 +1,6 @@
 """A PostgresCluster from its creation to its end, as the API server has it."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from structlog.testing import capture_logs
 
 from kgents_operator import operate, reconcile
 from kgents_operator.config import Config
+from kgents_operator.resources.definitions import POSTGRES
 from kgents_shared.kubernetes import retry
 from support.operated import CHILDREN, NAMESPACE, Site, operating, serve_cloudnativepg
 from support.waiting import eventually, stays
@@ -24,14 +26,16 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(operate, "FIRST_S", 0.05)
 
 
-async def test_a_resource_becomes_a_server_with_all_that_belongs_to_it(site: Site, kubeconfig: Path) -> None:
-    def notes() -> list[str]:
-        return [each["note"] for each in site.api.objects("events.events.k8s.io", NAMESPACE)]
+def notes(site: Site) -> list[str]:
+    """What events say."""
+    return [str(each.get("note")) for each in site.api.objects("events.events.k8s.io", NAMESPACE)]
 
+
+async def test_a_resource_becomes_a_server_with_all_that_belongs_to_it(site: Site, kubeconfig: Path) -> None:
     async with operating(kubeconfig):
         await site.create(backup={"enabled": True, "schedule": "30 2 * * *", "destination": {"claimName": "nas"}})
         await eventually(site.is_ready)
-        await eventually(lambda: "connect to orders.shop.svc:5432" in notes())
+        await eventually(lambda: "connect to orders.shop.svc:5432" in notes(site))
     status = site.status()
     assert (status["phase"], status["backend"]) == ("Running", "builtin")
     assert status["endpoint"] == "orders.shop.svc:5432"
@@ -84,6 +88,9 @@ async def test_what_somebody_changes_or_deletes_is_put_right(site: Site, kubecon
         await site.client.do("DELETE", STATEFULSET)
         await eventually(lambda: site.names("statefulsets.apps") == ["orders"])
         await eventually(site.is_ready)
+        await site.client.do("DELETE", f"/api/v1/namespaces/{NAMESPACE}/secrets/orders-monitor")
+        await site.change({"metadata": {"annotations": {"kgents.io/rotate-credentials": "1"}}})
+        await eventually(lambda: any(each.startswith("orders-monitor was made again") for each in notes(site)))
     assert "data-orders-0" in site.names("persistentvolumeclaims"), (
         "a real cluster made some for the replicas that were asked for"
     )
@@ -290,4 +297,19 @@ async def test_what_cannot_be_read_is_said_and_is_as_found_afterwards(
     assert {key: each for key, each in after.items() if key not in times} == {
         key: each for key, each in found.items() if key not in times
     }
+    assert site.condition("Ready") == ("True", "Running")
+
+
+@STAND_IN
+async def test_a_definition_that_is_older_than_the_operator_gets_the_status_that_it_knows(
+    site: Site, kubeconfig: Path
+) -> None:
+    older = copy.deepcopy(POSTGRES.document())
+    status = older["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"]
+    del status["poolerEndpoint"], status["backend"]
+    site.stand_in.define(older)
+    async with operating(kubeconfig):
+        await site.create()
+        await eventually(site.is_ready)
+    assert {"poolerEndpoint", "backend"}.isdisjoint(site.status())
     assert site.condition("Ready") == ("True", "Running")

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
 from kgents_cli.commands.permissions import of_login
@@ -86,12 +87,14 @@ async def test_what_waits_outlives_its_operator_and_is_stored_once_and_in_order(
         first.note(OWNER, "first")
         first.note(OWNER, "second")
         await eventually(lambda: len(drawer.kept) == 2)
+    forged = msgspec.structs.replace(drawer.kept[0], action="provision")
+    drawer.kept = [forged, *drawer.kept]
     drawer.is_away = True
     second = Journal(Trail(record, "test", "op-2"), drawer, SystemClock())
     async with running(second.run()):
         second.note(OWNER, "third")
         await eventually(lambda: stored == ["third"])
-        assert len(drawer.kept) == 2, "what was not read is not overwritten"
+        assert len(drawer.kept) == 3, "what was not read is not overwritten"
         drawer.is_away = False
         second.note(OWNER, "fourth")
         await eventually(lambda: drawer.kept == [])

@@ -25,6 +25,7 @@ Record = Callable[[AuditRecord], Awaitable[None]]
 KEPT: Final = 1000
 """So many records wait for NATS at most; beyond these the oldest are lost, which the log says."""
 AGAIN_S: Final = 5.0
+VIA: Final = "service"
 
 _log = structlog.get_logger(__name__)
 
@@ -71,7 +72,7 @@ class Journal:
             id=digest([owner.uid, done, before, after]),
             stage=DONE,
             by=self._trail.instance,
-            via="service",
+            via=VIA,
             target=target,
             before=before,
             after=after,
@@ -102,12 +103,16 @@ class Journal:
                 await self._news.wait()
                 self._news.clear()
 
+    def _is_ours(self, record: AuditRecord) -> bool:
+        """Whether an operator of this cluster has written it: anyone who may write ConfigMaps there could say more."""
+        return (record.action, record.cluster, record.via) == (OPERATE, self._trail.cluster, VIA)
+
     async def _keep(self) -> None:
         """Let the drawer hold what waits. What it held before this instance waits first, and is never overwritten."""
         try:
             if self._kept is None:
                 self._kept = await self._drawer.records()
-                self._waiting.extendleft(reversed(self._kept))
+                self._waiting.extendleft(each for each in reversed(self._kept) if self._is_ours(each))
             if (waiting := list(self._waiting)) != self._kept:
                 await self._drawer.keep(waiting)
                 self._kept = waiting
