@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -37,6 +38,8 @@ from kgents_shared.view.selection import Selection
 EVENTS_KEPT: Final = 1_000
 """Events that a client may have missed and still gets."""
 SWEEP_S: Final = 1.0
+READ_S: Final = 10.0
+"""How long a client of a stream waits at a gateway that begins; a snapshot of 100,000 entities takes about three."""
 SILENT_S: Final = 15.0
 """The server is asked for its time every second; it may take so long to elect the leader of a stream."""
 
@@ -126,6 +129,12 @@ class Gateway:
         if not self._current.is_complete:
             return "reading the streams"
         return None
+
+    async def until_read(self) -> None:
+        """Wait for a while until everything is read: a browser's own client of a stream gives up for good at a 503."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(READ_S):
+                await self._current.until(lambda: self._current.is_complete)
 
     @property
     def entities(self) -> int:

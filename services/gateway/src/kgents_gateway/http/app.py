@@ -121,6 +121,7 @@ def _entities(gateway: Gateway) -> ASGIApp:
         request = Request(scope)
         arguments = _arguments(request, EntityStreamArguments)
         known = arguments.after or request.headers.get("last-event-id", "")
+        await gateway.until_read()
         await gateway.entity_stream.serve(arguments, known, scope, receive, send)
 
     return serve
@@ -131,6 +132,7 @@ def _events(gateway: Gateway) -> ASGIApp:
         request = Request(scope)
         arguments = _arguments(request, EventStreamArguments)
         known = arguments.after or request.headers.get("last-event-id", "")
+        await gateway.until_read()
         await gateway.event_stream.serve(arguments, known, scope, receive, send)
 
     return serve
