@@ -30,7 +30,9 @@ async def gateway(bus: Bus, tmp_path_factory: Any) -> AsyncIterator[Running]:
 async def test_the_panel_says_what_an_entity_costs_and_by_which_prices(
     bus: Bus, gateway: Running, browser: Any
 ) -> None:
-    requests = {"kgents.k8s.pod.cpu.request": 1.0, "kgents.k8s.pod.memory.request": 2 * 1024**3}
+    requests: dict[str, Any] = {
+        "kgents.k8s.pod.cpu.request": 1.0, "kgents.k8s.pod.memory.request": 2 * 1024**3, "kgents.k8s.drift": None,
+    }  # fmt: skip
     priced, bare = make_ref("priced"), make_ref("bare")
     await publish(
         bus,
@@ -46,8 +48,10 @@ async def test_the_panel_says_what_an_entity_costs_and_by_which_prices(
         text = await cost.inner_text()
         assert "0.038 EUR" in text
         assert "27.74 EUR" in text
-        assert "1 vCPU charged, not known used" in text
+        assert "1 vCPU charged, use not known" in text
         assert "request" in text
+        drift = await page.locator(".pairs div", has_text="kgents.k8s.drift").inner_text()
+        assert drift.split("\n")[-1] == "not known", "and not null, or none"
     async with page_at(browser, f"{address}/#id={key_of_ref(bare)}") as page:
         cost = page.locator(".details section", has_text="Prices of May")
         await cost.wait_for()

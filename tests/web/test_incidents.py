@@ -199,7 +199,8 @@ async def test_who_may_only_read_is_offered_nothing_and_a_refusal_is_shown(
     file = tmp_path / "tokens"
     deciding = Token("ada", digest_of("ada"), may=("read", "alert:write"))
     file.write_text(f"{Token('reader', digest_of('reader'))}\n{deciding}\n")
-    await stored(bus, make_silence("quiet", cluster=POD.cluster), incident(silenced_by=["quiet"], revision=7))
+    planned = make_silence("quiet", cluster=POD.cluster, purpose="maintenance")
+    await stored(bus, planned, incident(silenced_by=["quiet"], revision=7))
     async with serving(bus, tokens_file=file) as gateway:
         await caught_up(bus, gateway)
         for token in ("reader", "ada"):
@@ -208,7 +209,7 @@ async def test_who_may_only_read_is_offered_nothing_and_a_refusal_is_shown(
             async with page_at(browser, address, allowed=("ERR_INTERNET_DISCONNECTED",)) as page:
                 await page.context.add_cookies([cookie])
                 await page.goto(f"{gateway.server.address}/#tab=incidents&incident={ID}")
-                await has(page, ".decisions", "Silenced by ada")
+                await has(page, ".decisions", "Planned maintenance, by ada")
                 is_offered = token == "ada"
                 if is_offered:
                     await page.get_by_role("button", name="Acknowledge").wait_for()

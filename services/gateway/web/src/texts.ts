@@ -165,7 +165,8 @@ export const TEXTS = {
     silence: "Silence…",
     silenceNow: "Silence",
     silencedNow: "Stored: it notifies no one until then.",
-    silencedBy: (by: string, left: string, reason: string) => `Silenced by ${by} for ${left} more: ${reason}`,
+    silencedBy: (by: string, left: string, reason: string, isPlanned: boolean) =>
+      `${isPlanned ? "Planned maintenance, by" : "Silenced by"} ${by}, for ${left} more: ${reason}`,
     end: "End the silence",
     ended: "Stored: the silence is over.",
     reason: "Reason",
@@ -202,7 +203,8 @@ export const TEXTS = {
   costMemory: "Memory",
   costDisk: "Disk",
   costIdle: "Idle",
-  costAmount: (charged: string, used: string, unit: string) => `${charged} ${unit} charged, ${used} used`,
+  costAmount: (charged: string | null, used: string | null, unit: string) =>
+    `${charged === null ? "not known what is" : `${charged} ${unit}`} charged, ${used === null ? "use not known" : `${used} used`}`,
   costPrices: (list: string, prices: readonly string[]) => `Prices${list && ` of ${list}`}: ${prices.join(", ") || "none fits"}. A month has 730 hours.`,
   noFigures: "It has no figures.",
   figuresFailed: (reason: string) => `Its figures cannot be read: ${reason}.`,

@@ -37,7 +37,15 @@ interface Metrics {
 
 const STEP_S: Readonly<Record<string, number>> = { "1m": 60, "1h": 3_600 };
 
-export function Figures({ id, until, nowMs }: { id: Id; until: string | null; nowMs: number }) {
+interface Props {
+  readonly id: Id;
+  readonly until: string | null;
+  readonly nowMs: number;
+  /** Sentences of the gateway, with their times as those of the page. */
+  readonly localized: (text: string) => string;
+}
+
+export function Figures({ id, until, nowMs, localized }: Props) {
   const isLong = useSignal(false);
   const since = until === null ? `-${SPAN_MS / 60_000}m` : new Date(Date.parse(until) - SPAN_MS).toISOString();
   const path = `api/v1/entities/${encodeURIComponent(id)}/metrics`;
@@ -48,7 +56,7 @@ export function Figures({ id, until, nowMs }: { id: Id; until: string | null; no
   const intervalS = isKept ? (STEP_S[value.step] ?? null) : value.interval_s;
   const figures = Object.entries(all).flatMap(([name, series]) => series.map((each) => [name, each] as const));
   const known = figures.filter(([, series]) => series.values.length > 0).sort(([one], [other]) => rank(one) - rank(other));
-  if (known.length === 0) return <p class="soft">{[TEXTS.noFigures, ...value.remarks.map((each) => `${each}.`)].join(" ")}</p>;
+  if (known.length === 0) return <p class="soft">{[TEXTS.noFigures, ...value.remarks.map((each) => `${localized(each)}.`)].join(" ")}</p>;
   const gapMs = MISSED * (intervalS ?? Number.POSITIVE_INFINITY) * 1_000;
   const limit = last(known.find(([name]) => name === "memory_limit_bytes")?.[1]);
   return (

@@ -101,8 +101,8 @@ function monthly(perHour: number | null): number | null {
   return perHour === null ? null : perHour * HOURS_A_MONTH;
 }
 
-function amount(value: number | null): string {
-  return value === null ? TEXTS.notKnown : number(value);
+function amount(value: number | null): string | null {
+  return value === null ? null : number(value);
 }
 
 function costly(value: number | null, currency: string): string {

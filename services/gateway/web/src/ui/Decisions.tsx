@@ -46,7 +46,7 @@ export function Decisions({ model, incident, silences }: Props) {
     <div class="decisions">
       {silences.map((each) => (
         <p key={each.id} class="line">
-          <span>{TEXTS.incidents.silencedBy(each.by, age(Date.parse(each.ends_at) - model.now.value), each.reason)}</span>
+          <span>{TEXTS.incidents.silencedBy(each.by, age(Date.parse(each.ends_at) - model.now.value), each.reason, each.purpose === "maintenance")}</span>
           {may && (
             <button type="button" disabled={isBusy.value} onClick={() => void end(each)}>
               {TEXTS.incidents.end}

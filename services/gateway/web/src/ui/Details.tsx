@@ -32,7 +32,7 @@ export function Details({ model, id }: { model: Model; id: Id }) {
       <Reasons model={model} entity={entity} />
       <Path model={model} id={id} />
       <Section title={TEXTS.figures}>
-        <Figures id={id} until={model.place.value.at} nowMs={model.shownMs.value} />
+        <Figures id={id} until={model.place.value.at} nowMs={model.shownMs.value} localized={(text) => model.localized(text)} />
       </Section>
       <Cost entity={entity} isPast={model.isPast.value} />
       <Section title={TEXTS.connections}>
@@ -248,7 +248,7 @@ function Pairs({ title, values }: { title: string; values: Readonly<Record<strin
         {pairs.sort().map(([name, value]) => (
           <div key={name}>
             <dt>{name}</dt>
-            <dd>{Array.isArray(value) ? value.join(", ") : String(value)}</dd>
+            <dd>{value === null ? TEXTS.notKnown : Array.isArray(value) ? value.join(", ") : String(value)}</dd>
           </div>
         ))}
       </dl>

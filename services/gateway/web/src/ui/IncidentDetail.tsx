@@ -21,6 +21,8 @@ export interface Silence {
   readonly cluster: string;
   readonly by: string;
   readonly reason: string;
+  /** `maintenance`: the disruption is planned. */
+  readonly purpose?: string;
   readonly ends_at: string;
 }
 
