@@ -14,8 +14,9 @@ from kgents_cli.availability.spans import US_PER_S, Span, Times, Window, microse
 from kgents_cli.availability.text import budget_row, group_row, lasting, share
 from kgents_cli.availability.unattended import Attended, Unattended
 from kgents_cli.availability.unobserved import SourceHistory, Unobserved
-from kgents_cli.versions import Version, Versions
+from kgents_cli.versions import Version, Versions, _once
 from kgents_shared.contract.alert import Alert
+from kgents_shared.contract.archive import Stored
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.incident import Incident, Root
 from kgents_shared.contract.meta import ABSENCES_MAX, ABSENT_AFTER_S, Absence, Attendance
@@ -65,6 +66,14 @@ def test_of_what_its_stream_kept_whole_nothing_is_lost() -> None:
     )
     assert found.lost("calm") == [Window(1, 2)]
     assert found.lost("hot") == [Window(1, 2), Window(9, 11)]
+
+
+def test_what_two_lives_of_a_stream_hold_alike_counts_once() -> None:
+    """One that went back holds again what was archived before."""
+    first, second, other = (
+        Stored("s", seq, T0 + hour * HOUR, is_gone=False, body=b"{}") for seq, hour in ((1, 1), (2, 2), (2, 3))
+    )
+    assert list(_once([first, second, first, other])) == [first, second, other]
 
 
 def test_a_file_states_what_was_planned() -> None:
