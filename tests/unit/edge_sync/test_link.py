@@ -1,8 +1,10 @@
 """What the readings of an edge's copies mean."""
 
+from datetime import UTC, datetime
+
 import pytest
 
-from kgents_edge_sync.link import BLOCKED_AFTER_S, WAKE_AGAIN_S, Link, remark
+from kgents_edge_sync.link import BLOCKED_AFTER_S, TWINS, TWINS_WITHIN_S, WAKE_AGAIN_S, Link, remark
 from kgents_shared.bus.edges import DROPPING, SETTLED_S, Copy, dropped, refused
 from kgents_shared.bus.jetstream import SourceInfo
 
@@ -44,6 +46,31 @@ def test_both_sides_are_compared_after_each_cut() -> None:
     link.is_due = False
     link.lost(1)
     assert link.is_due
+
+
+def test_both_sides_are_compared_once_a_stream_of_the_hub_went_back_or_one_of_the_edge_is_another() -> None:
+    link, one, other = Link(), datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 5, 2, tzinfo=UTC)
+    for found, is_due in (
+        (copy(seq=10, created_at=one), False),
+        (copy(seq=11, created_at=one), False),
+        (copy(seq=4, created_at=one), True),  # the hub's was restored from a backup
+        (copy(seq=11, created_at=one), False),
+        (copy(seq=11, created_at=other), True),  # the edge's was made again
+    ):
+        link.is_due = False
+        link.read([found], 0)
+        assert link.is_due == is_due, found
+
+
+def test_two_servers_that_answer_as_one_edge_are_a_fault_while_both_do() -> None:
+    link, made = Link(), [datetime(2026, 5, day, tzinfo=UTC) for day in (1, 2)]
+    for at_s in range(TWINS + 1):
+        assert "two servers" not in link.fault([copy()], at_s) if at_s else True
+        link.read([copy(created_at=made[at_s % 2])], at_s)
+    found = [copy(created_at=made[TWINS % 2])]
+    assert "two servers answer as this edge" in link.fault(found, TWINS)
+    link.read(found, TWINS + TWINS_WITHIN_S)
+    assert link.fault(found, TWINS + TWINS_WITHIN_S) == ""
 
 
 def test_a_copy_that_waits_and_does_not_advance_is_blocked() -> None:

@@ -1,10 +1,12 @@
 """What the last readings of an edge's copies mean: link down, catching up, blocked, in sync. Pure; time is an argument.
 
 A copy that hears nothing although the edge answers is to be woken. One that waits for messages and does not advance is
-blocked: the hub refuses the next one, again and again, and JetStream reports no error.
+blocked: the hub refuses the next one, again and again, and JetStream reports no error. Streams that were made at one
+time and then again at another are of two servers that both answer as this edge.
 """
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Final
 
 import msgspec
@@ -17,9 +19,17 @@ BLOCKED_AFTER_S: Final = 30.0
 """With messages waiting, a copy that runs advances many times a second."""
 
 
+TWINS: Final = 3
+"""Changes between servers within TWINS_WITHIN_S; a stream that is made again, and restored, is two."""
+TWINS_WITHIN_S: Final = 60.0
+
+
 class _Progress(msgspec.Struct):
     seq: int = -1
     since_s: float = 0.0
+    created_at: datetime | None = None
+    others_s: list[float] = []
+    """When the stream of another server answered."""
     woken_s: float | None = None
 
 
@@ -52,8 +62,14 @@ class Link:
         for copy in copies:
             progress = self._progress.setdefault(copy.stream, _Progress())
             seq = copy.source.seq if copy.source is not None else 0
+            if seq < progress.seq:
+                self.is_due = True  # the hub's stream was restored, or made again
             if seq != progress.seq or copy.behind == 0:
                 progress.seq, progress.since_s = seq, now_s
+            if progress.created_at not in (None, copy.created_at):
+                self.is_due = True
+                progress.others_s = [at_s for at_s in progress.others_s if now_s - at_s < TWINS_WITHIN_S] + [now_s]
+            progress.created_at = copy.created_at
 
     def to_wake(self, copies: Sequence[Copy], now_s: float) -> Iterator[str]:
         """The streams whose copies sleep."""
@@ -70,7 +86,13 @@ class Link:
         for copy in copies:
             if copy.refused:
                 return f"{copy.stream}: {copy.refused}; try: give the hub the limits of the edge"
-            since_s = self._progress[copy.stream].since_s
+            progress = self._progress[copy.stream]
+            if sum(now_s - at_s < TWINS_WITHIN_S for at_s in progress.others_s) >= TWINS:
+                return (
+                    f"two servers answer as this edge, one for {copy.stream} of {copy.created_at:%Y-%m-%d %H:%M:%S}: "
+                    "neither is copied whole; try: stop one, and make it an edge of its own with `kgents edge new`"
+                )
+            since_s = progress.since_s
             if copy.behind and copy.is_heard and now_s - since_s > BLOCKED_AFTER_S:
                 seq = copy.source.seq if copy.source is not None else 0
                 return (

@@ -7,6 +7,7 @@ out of the stream's configuration and put back it goes on at once, where it was.
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -53,6 +54,8 @@ class Copy(msgspec.Struct, frozen=True):
     """None: the stream does not copy this edge."""
     age_s: float = 0.0
     """Of the stream at the edge."""
+    created_at: datetime | None = None
+    """When that was made; so servers that answer as one edge are known apart. None: not known."""
     refused: str = ""
     """Why the hub could refuse what the edge stores; empty: it takes all of it."""
     dropped: str = ""
@@ -111,7 +114,7 @@ async def _observed(session: Session, edge: str, stream: str) -> Copy:
     source = next((each for each in here.sources if edge_of({"external": each.external}) == edge), None)
     age_s = (there.ts - there.created_at).total_seconds()
     limits = (here.config, there.config)
-    return Copy(stream, there.last_seq, source, age_s, refused(*limits), dropped(*limits))
+    return Copy(stream, there.last_seq, source, age_s, there.created_at, refused(*limits), dropped(*limits))
 
 
 def refused(hub: Mapping[str, Any], edge: Mapping[str, Any]) -> str:
