@@ -31,11 +31,14 @@ PASSWORDS = {"monitor_password": "m'onitor", "replicator_password": "r eplicator
 pytestmark = pytest.mark.timeout(240)
 
 
-def run(command: list[str | Path], environment: Mapping[str, str], *, user: Mapping[str, Any] | None = None) -> str:
-    """A program, as the server's user where one is given; fails with what it says."""
+def run(
+    command: list[str | Path], environment: Mapping[str, str], *, user: Mapping[str, Any] | None = None,
+    given: str | None = None,
+) -> str:  # fmt: skip
+    """A program, as the server's user where one is given; fails with what it says. `given`: its standard input."""
     done: subprocess.CompletedProcess[str] = subprocess.run(
         [str(each) for each in command], env={**os.environ, **environment}, capture_output=True, text=True, timeout=120,
-        check=False, **(user or {}),
+        check=False, input=given, **(user or {}),
     )  # fmt: skip
     assert done.returncode == 0, (command, done.stdout, done.stderr)
     return done.stdout
@@ -89,12 +92,14 @@ async def postgres(tmp_path: Path) -> AsyncIterator[Deployed]:
     server = Deployed(tmp_path / "postgres", archive_timeout="1s")
     async with server:
         await server.sql("drop role kgents")
-        words = [word for name, value in PASSWORDS.items() for word in ("-v", f"{name}={value}")]
+        quoted = {name: value.replace("'", "''") for name, value in PASSWORDS.items()}
+        script = "".join(f"\\set {name} '{value}'\n" for name, value in quoted.items())
+        script += (FOLDER / "postgres" / "roles.sql").read_text()
         for _ in range(2):  # it may be run again
             run(
-                [need("psql"), "-X", "-q", "-d", "postgres", *words, "-f", FOLDER / "postgres" / "roles.sql"],
-                {**server.environment_of("root", "root"), "PGHOST": str(server.directory)},
-            )
+                [need("psql"), "-X", "-q", "-d", "postgres"],
+                {**server.environment_of("root", "root"), "PGHOST": str(server.directory)}, given=script,
+            )  # fmt: skip
         yield server
 
 
@@ -213,8 +218,8 @@ async def test_postgresql_is_restored_from_a_dump_and_to_a_point_in_time(postgre
     restored.configure()
     await restored.start()
     try:
+        await eventually(lambda: is_primary(restored))  # before that it answers while it still replays
         assert await rows_of(restored) == list(range(1, 2001))
-        await eventually(lambda: is_primary(restored))
         assert await rows_of(postgres) == []
     finally:
         restored.kill()

@@ -1,5 +1,6 @@
--- As a superuser, in each database that is reached through PgBouncer, and in template1 for those to come: psql -v monitor_password="$(cat …)" -v replicator_password=… -v pooler_password=… -f roles.sql
--- Passwords are variables of psql, so that none is in this file; run it again to change them.
+-- As a superuser, in each database that is reached through PgBouncer, and in template1 for those to come. Its variables
+-- monitor_password, replicator_password and pooler_password are set before it, by \set: none is on a command line.
+-- Run it again to change them.
 \set ON_ERROR_STOP on
 SELECT NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'kgents') AS is_new \gset
 \if :is_new
