@@ -16,18 +16,31 @@ import yaml
 from kgents_cli.installed import load_service
 from kgents_shared.bus.config import Secret
 from kgents_shared.runtime.config import CommonConfig
+from kgents_shared.view.cost.prices import PriceList
 
 CHART: Final = Path(__file__).parents[2] / "deploy/helm/kgents"
 SERVICES: Final = CHART / "files/services.yaml"
 SCHEMA: Final = CHART / "values.schema.json"
 SET_BY_THE_IMAGE: Final = ("data_dir", "probes", "instance")
 """Settings that the pods have by themselves."""
+SET_BY_THE_CHART: Final = {"gateway": "prices_file", "collector-k8s": "manifests"}
+"""Settings that follow from other values: `prices`, `manifests`."""
 _HIDDEN: Final = "x-hidden"
 _REF: Final = "#/$defs/{name}"
 _TEXT: Final = {"type": "string"}
 _NAMES: Final = {"type": "array", "items": _TEXT}
 _ANY: Final = {"type": "object"}
 _PEERS: Final = {"type": "array", "items": _ANY}
+_MANIFESTS: Final = {
+    "type": "object",
+    "propertyNames": {"pattern": "^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$"},  # of volumes and containers
+    "additionalProperties": {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {"volume": _ANY, "namespace": _TEXT, "path": _TEXT, "container": _ANY},
+        "required": ["volume"],
+    },
+}
 _PORT: Final = {"type": "integer", "minimum": 1, "maximum": 65535}
 
 
@@ -39,7 +52,7 @@ def services() -> dict[str, dict[str, Any]]:
 
 def document() -> str:
     """`values.schema.json`."""
-    config, definitions = _settings()
+    config, prices, definitions = _settings()
     amounts = {"type": "object", "additionalProperties": {"type": ["string", "number"]}}
     resources = _object(requests=amounts, limits=amounts)
     service = _object(
@@ -54,6 +67,8 @@ def document() -> str:
             registry=_TEXT, tag=_TEXT, pullPolicy={"enum": ["Always", "IfNotPresent", "Never"]}, pullSecrets=_NAMES
         ),
         config=config,
+        prices=prices,
+        manifests=_MANIFESTS,
         services=_object(**dict.fromkeys(services(), service)),
         provision=_object(enabled={"type": "boolean"}, secret=_TEXT, resources=resources),
         rbac=_object(create={"type": "boolean"}),
@@ -77,10 +92,10 @@ def _object(**properties: Any) -> dict[str, Any]:
     return {"type": "object", "additionalProperties": False, "properties": properties}
 
 
-def _settings() -> tuple[dict[str, Any], dict[str, Any]]:
-    """The schema of `config`, and what it refers to."""
+def _settings() -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """The schemas of `config` and `prices`, and what they refer to."""
     sections = {name: load_service(name).config for name in services()}
-    types = [CommonConfig, *sections.values()]
+    types = [CommonConfig, PriceList, *sections.values()]
     found, definitions = msgspec.json.schema_components(types, schema_hook=_hook, ref_template=_REF)
     for definition in definitions.values():
         _by_file(definition)
@@ -90,10 +105,14 @@ def _settings() -> tuple[dict[str, Any], dict[str, Any]]:
     properties = {name: each for name, each in common["properties"].items() if name not in SET_BY_THE_IMAGE}
     properties["cluster"] = {"type": "string", "minLength": 1}
     properties["nats"] = {"allOf": [properties["nats"], {"required": ["url"]}]}  # loopback is no server of a pod's
-    config = _object(**properties, **dict(zip(sections, found[1:], strict=True)))
+    _, prices, *references = found
+    of_sections = dict(zip(sections, references, strict=True))
+    for section, setting in SET_BY_THE_CHART.items():
+        del definitions[_name_of(of_sections[section])]["properties"][setting]
+    config = _object(**properties, **of_sections)
     config["required"] = ["cluster", "nats"]
-    used = set(_used(config, definitions))
-    return config, {name: each for name, each in sorted(definitions.items()) if name in used}
+    used = set(_used([config, prices], definitions))
+    return config, prices, {name: each for name, each in sorted(definitions.items()) if name in used}
 
 
 def _hook(kind: type) -> dict[str, Any]:

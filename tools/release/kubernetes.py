@@ -51,8 +51,9 @@ def rendered(helm: str) -> dict[Path, str]:
 def workloads(helm: str, profile: str, namespace: str) -> list[dict[str, Any]]:
     """What a profile consists of, without the ConfigMap: an overlay makes that of its own kgents.yaml."""
     # The schema wants a cluster and a server; an overlay has them in its kgents.yaml.
-    settings = ("--set", f"profile={profile},config.cluster=x,config.nats.url=nats://x")
-    objects = template(helm, (), *settings, namespace=namespace)
+    place = ",config.streams.place=edge" if profile == "edge" else ""
+    settings = f"profile={profile},config.cluster=x,config.nats.url=nats://x{place}"
+    objects = template(helm, (), "--set", settings, namespace=namespace)
     return [each for each in objects if each["kind"] != "ConfigMap"]
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from kgents_cli.edge.creating import CONTAINER_AT, CONTAINER_STATE
 from kgents_cli.installed import load_service, service_names
 from kgents_shared.runtime.config import SERVICES, load
 from support.programs import need
@@ -33,11 +34,12 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "compose"
 
 
-def project(folder: Path, *profiles: str) -> dict[str, Any]:
-    """The file with everything resolved."""
-    words = [word for profile in profiles for word in ("--profile", profile)]
+def project(folder: Path, *profiles: str, files: tuple[str, ...] = (), **variables: str) -> dict[str, Any]:
+    """The file, or several on top of each other, with everything resolved."""
+    words = [word for each in files for word in ("--file", each)]
+    words += [word for profile in profiles for word in ("--profile", profile)]
     command = [str(need("docker-compose")), *words, "config", "--format", "json"]
-    environ = {"PATH": os.environ["PATH"], "HOME": str(folder)}
+    environ = {"PATH": os.environ["PATH"], "HOME": str(folder), **variables}
     done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     found: dict[str, Any] = json.loads(done.stdout)
@@ -112,6 +114,54 @@ def test_each_setting_is_one_of_its_service(folder: Path, tmp_path: Path) -> Non
             environ = {"HOME": "/", **service["environment"]}
             del environ["KGENTS_CONFIG"]
             load(name, load_service(name).config, path=path, environ=environ, services=list(SERVICES))
+
+
+def test_as_a_hub_or_an_edge_each_service_has_its_own_key_and_no_other(folder: Path) -> None:
+    files = ("compose.yaml", "compose.site.yaml")
+    found = project(folder, *PROFILES, files=files, SITE="/site", CLUSTER="paris")
+    for name, service in found["services"].items():
+        if OWN not in service["image"]:
+            continue
+        paths = {each["target"]: found["secrets"][each["source"]]["file"] for each in service["secrets"]}
+        assert paths["/run/secrets/kgents/nats.seed"] == f"/site/keys/{name}.nk"
+        assert paths["/run/secrets/kgents/ca.pem"] == "/site/tls/ca.pem"
+        assert [path for path in paths.values() if path.startswith("/site/keys/")] == [f"/site/keys/{name}.nk"]
+        environ = service["environment"]
+        assert (environ["KGENTS__CLUSTER"], environ["KGENTS__NATS__URL"]) == ("paris", "tls://nats:4222")
+        assert set(paths) >= {environ["KGENTS__NATS__NKEY_SEED_FILE"], environ["KGENTS__NATS__TLS__CA_FILE"]}
+    nats = found["services"]["nats"]
+    assert "configs" not in nats, "the server without logins is not there"
+    assert {each["target"]: each["source"] for each in nats["volumes"]} == {
+        CONTAINER_AT: "/site", CONTAINER_STATE: "nats", "/data": "nats",
+    }  # fmt: skip
+    assert found["services"]["provision"]["configs"] == [{"source": "site", "target": "/etc/kgents/kgents.yaml"}]
+    assert found["configs"]["site"]["file"] == "/site/kgents.yaml"
+
+
+def test_with_the_databases_of_the_same_engine_the_collector_has_their_network_and_logins(
+    folder: Path, tmp_path: Path
+) -> None:
+    databases = yaml.safe_load((ROOT / "deploy/databases/compose.yaml").read_text())
+    found = project(folder, "databases", files=("compose.yaml", "compose.databases.yaml"))
+    collector = found["services"]["collector-db"]
+    assert found["networks"]["databases"] == {"name": f"{databases['name']}_default", "external": True, "ipam": {}}
+    assert set(collector["networks"]) == {"kgents", "outside", "databases"}
+    made = {Path(each["file"]).name for each in databases["secrets"].values()}
+    used = {each["source"]: each["target"] for each in collector["secrets"]}
+    assert {Path(found["secrets"][each]["file"]).name for each in used} <= made
+
+    environ = {"HOME": "/", "KGENTS__CLUSTER": "docker"}
+    for name, value in collector["environment"].items():
+        if name.startswith("KGENTS__COLLECTOR_DB__"):
+            environ[name] = str(tmp_path / Path(value).name) if value in used.values() else value
+    for target in used.values():
+        (tmp_path / Path(target).name).write_text("x")
+    own = load_service("collector-db").config
+    config = load("collector-db", own, path=folder / "kgents.yaml", environ=environ, services=list(SERVICES))[1]
+    assert config.discovery.sources == ["docker"]
+    of = config.discovery
+    assert {each.user for each in (of.postgres, of.pgbouncer, of.redis)} == {"kgents"}
+    assert (of.postgres.password.reveal(), of.qdrant.api_key.reveal()) == ("x", "x")
 
 
 def test_the_configuration_of_nats_is_one() -> None:

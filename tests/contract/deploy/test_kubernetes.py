@@ -4,7 +4,6 @@ import copy
 import os
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,30 +17,9 @@ from release.chart import CHART, SCHEMA, document, services
 from release.kubernetes import OVERLAYS, PROFILES, rendered, template, workloads
 from support.kube_schemas import VERSIONS, faults
 from support.programs import need
+from support.rendered import REQUIRED, WITH_PODS, helm, kustomized, named, not_restricted, pods
 
-REQUIRED: Final = ("--set", "config.cluster=prod,config.nats.url=tls://nats:4222")
-WITH_PODS: Final = ("Deployment", "DaemonSet", "Job")
 pytestmark = pytest.mark.timeout(120)
-
-
-def helm(*options: str, namespace: str = "kgents") -> list[dict[str, Any]]:
-    return template(str(need("helm")), (), *options, namespace=namespace)
-
-
-def kustomized(overlay: str) -> list[dict[str, Any]]:
-    done = subprocess.run(
-        [str(need("kubectl")), "kustomize", str(OVERLAYS / overlay)], capture_output=True, text=True, check=True
-    )
-    return list(yaml.load_all(done.stdout, yaml.CSafeLoader))
-
-
-def named(objects: list[dict[str, Any]]) -> dict[tuple[str, str], dict[str, Any]]:
-    return {(each["kind"], each["metadata"]["name"]): each for each in objects}
-
-
-def pods(objects: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Workload → the specification of its pods."""
-    return {each["metadata"]["name"]: each["spec"]["template"]["spec"] for each in objects if each["kind"] in WITH_PODS}
 
 
 def test_the_schema_of_the_values_is_that_of_the_settings() -> None:
@@ -66,7 +44,7 @@ def test_the_overlays_are_what_the_chart_says() -> None:
 
 @pytest.mark.parametrize("overlay", PROFILES)
 def test_kustomize_and_helm_apply_the_same(overlay: str) -> None:
-    by_kustomize = named(kustomized(overlay))
+    by_kustomize = named(kustomized(OVERLAYS / overlay))
     text = yaml.safe_dump([each for key, each in by_kustomize.items() if key[0] not in ("Namespace", "ConfigMap")])
     found = named(yaml.safe_load(re.sub(r"\bkgents-config-\w+", "kgents-config", text)))
     expected = {}
@@ -90,49 +68,26 @@ def test_kustomize_and_helm_apply_the_same(overlay: str) -> None:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_the_last_three_versions_of_kubernetes_take_all_of_it(version: str) -> None:
-    applied = [each for overlay in PROFILES for each in kustomized(overlay)]
+    applied = [each for overlay in PROFILES for each in kustomized(OVERLAYS / overlay)]
     applied += [each for each in helm(*REQUIRED) if each["kind"] == "ConfigMap"]
     assert [fault for each in applied for fault in faults(each, version)] == []
 
 
 def test_what_kubernetes_would_refuse_is_found() -> None:
-    deployment = named(kustomized("hub"))["Deployment", "kgents-gateway"]
+    deployment = named(kustomized(OVERLAYS / "hub"))["Deployment", "kgents-gateway"]
     deployment["spec"]["template"]["spec"]["containers"][0]["resource"] = {}
     assert len(faults(deployment, VERSIONS[-1])) == 1
 
 
-def not_restricted(name: str, spec: dict[str, Any]) -> Iterator[str]:
-    """What the restricted profile, and our own rules beyond it, refuse of a pod."""
-    pod = spec["securityContext"]
-    if any(spec.get(key) for key in ("hostNetwork", "hostPID", "hostIPC")):
-        yield f"{name}: shares what belongs to its machine"
-    if pod["runAsNonRoot"] is not True or not pod["runAsUser"] or pod["seccompProfile"]["type"] != "RuntimeDefault":
-        yield f"{name}: may be root"
-    asks_api = name in ("kgents-collector-k8s", "kgents-operator")
-    if spec["enableServiceLinks"] is not False or spec["automountServiceAccountToken"] is not asks_api:
-        yield f"{name}: gets more than it needs"
-    volumes = {key for volume in spec["volumes"] for key in volume if key != "name"}
-    if not volumes <= {"configMap", "emptyDir", "secret"}:
-        yield f"{name}: mounts {volumes}"
-    for container in spec["containers"]:
-        own = container["securityContext"]
-        if own["allowPrivilegeEscalation"] is not False or own["capabilities"] != {"drop": ["ALL"]}:
-            yield f"{name}: has capabilities"
-        if own["readOnlyRootFilesystem"] is not True:
-            yield f"{name}: may write its root"
-        if set(container["resources"]) != {"requests", "limits"} or "cpu" in container["resources"]["limits"]:
-            yield f"{name}: has no bounds, or one of processor time"
-
-
 @pytest.mark.parametrize("overlay", ["hub", "edge"])
 def test_pods_are_held_to_the_restricted_profile(overlay: str) -> None:
-    found = pods(kustomized(overlay))
+    found = pods(kustomized(OVERLAYS / overlay))
     assert len(found) >= 4
     assert [fault for name, spec in found.items() for fault in not_restricted(name, spec)] == []
 
 
 def test_the_collector_of_a_machine_alone_is_not_and_has_a_namespace_of_its_own() -> None:
-    objects = kustomized("host")
+    objects = kustomized(OVERLAYS / "host")
     (found,) = pods(objects).items()
     refused = list(not_restricted(*found))
     assert [fault.split(": ")[1].split(" {")[0] for fault in refused] == [
@@ -146,7 +101,7 @@ def test_the_collector_of_a_machine_alone_is_not_and_has_a_namespace_of_its_own(
 
 @pytest.mark.parametrize("overlay", PROFILES)
 def test_each_setting_of_a_workload_is_one_of_its_service(overlay: str, tmp_path: Path) -> None:
-    objects = kustomized(overlay)
+    objects = kustomized(OVERLAYS / overlay)
     (settings,) = [each for each in objects if each["kind"] == "ConfigMap"]
     config = yaml.safe_load(settings["data"]["kgents.yaml"])
     path = tmp_path / "kgents.yaml"
@@ -201,7 +156,7 @@ def test_a_budget_never_blocks_the_drain_of_a_machine() -> None:
 
 
 def test_no_secret_is_a_value_or_a_manifest() -> None:
-    assert [each for overlay in PROFILES for each in kustomized(overlay) if each["kind"] == "Secret"] == []
+    assert [each for overlay in PROFILES for each in kustomized(OVERLAYS / overlay) if each["kind"] == "Secret"] == []
     with pytest.raises(ValueError, match="password"):
         helm(*REQUIRED, "--set", "config.nats.password=x")
 
@@ -215,6 +170,9 @@ def test_no_secret_is_a_value_or_a_manifest() -> None:
         ("services.gateway.replicas=0", "replicas"),
         ("profile=hubb", "profile"),
         ("config.cluster=", "cluster"),
+        ("prices.vcpu_hours=1", "vcpu_hours"),
+        ("manifests.Shop.volume.emptyDir.medium=Memory", "Shop"),
+        ("config.gateway.prices_file=/x", "prices_file"),  # follows from `prices`
     ],
 )
 def test_a_misspelt_value_is_refused_before_it_is_applied(value: str, word: str) -> None:
@@ -305,6 +263,13 @@ def test_prometheus_operator_finds_every_service_where_it_is_asked_for() -> None
             assert names[port["targetPort"]] == 8080
 
 
+def test_an_edge_with_a_nats_of_its_own_has_a_job_that_makes_its_streams() -> None:
+    assert not [name for name in pods(helm(*REQUIRED, "--set", "profile=edge")) if "provision" in name]
+    own = helm(*REQUIRED, "--set", "profile=edge,config.streams.place=edge")
+    assert [name for name in pods(own) if "provision" in name]
+    assert "kgents-provision" in pods(kustomized(OVERLAYS / "edge"))
+
+
 def test_the_linter_of_helm_finds_nothing() -> None:
     done = subprocess.run(
         [str(need("helm")), "lint", "--strict", str(CHART), *REQUIRED], capture_output=True, check=False
@@ -317,7 +282,7 @@ def test_the_linter_of_helm_finds_nothing() -> None:
 def test_an_api_server_takes_it(overlay: str) -> None:
     """Tried out by the server itself, but for the namespace, which must be there for the others to be judged."""
     kubectl = [str(need("kubectl")), "--request-timeout=30s"]
-    (wanted,) = (each for each in kustomized(overlay) if each["kind"] == "Namespace")
+    (wanted,) = (each for each in kustomized(OVERLAYS / overlay) if each["kind"] == "Namespace")
     namespace = yaml.safe_dump(wanted)
     made = subprocess.run([*kubectl, "create", "-f", "-"], input=namespace, capture_output=True, text=True, check=False)
     try:

@@ -59,9 +59,9 @@ async def test_an_entity_whose_removal_expired_during_a_cut_is_removed_once_its_
         assert f"only at the hub: {subject}" in await site.run(*named, "--dry-run", login="edge-sync")
         with pytest.raises(AssertionError, match="are new or went back"):
             await site.run(*named, login="edge-sync")
-        reader = bus_of(site.login("reader"))
-        async with reader:
-            [resync] = [each for each in await trail(reader) if each[0] == "edge-resync"]
+        auditor = bus_of(site.login("auditor"))
+        async with auditor:
+            [resync] = [each for each in await trail(auditor) if each[0] == "edge-resync"]
         assert resync == ("edge-resync", "cli", user(), "edge A", "failed")
         kept = await last_message(session, STREAM, container("A", 0).subject("entity", source=SOURCE))
         assert await edges.remove(session, [subject]) == 1

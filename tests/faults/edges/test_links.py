@@ -59,6 +59,7 @@ async def test_a_key_is_rotated_and_revoked_and_the_old_one_is_refused(tmp_path:
         bus_of(site.edges["A"].login("collector-docker"), "collector-docker", "A") as writer,
         bus_of(site.edges["A"].login("reader")) as edge,
         bus_of(site.login("reader")) as hub,
+        bus_of(site.login("auditor")) as auditor,
     ):
         await report(writer, "A", 0)
         await eventually(partial(copied, hub, edge, "A", "entity"), within_s=20)
@@ -79,7 +80,7 @@ async def test_a_key_is_rotated_and_revoked_and_the_old_one_is_refused(tmp_path:
         assert "edges: [B]" in site.config.read_text()
         assert not [leaf for leaf in await site.leaves() if leaf == "edge-A"]
         assert "edge-B" in await site.leaves()  # every leaf's session has ended, and this one came back
-        of_edge = [each for each in await trail(hub) if each[0] in ("edge-rotate", "edge-revoke")]
+        of_edge = [each for each in await trail(auditor) if each[0] in ("edge-rotate", "edge-revoke")]
         of = ("cli", user(), "edge A", "done")
         assert of_edge == [("edge-rotate", *of), ("edge-rotate", *of), ("edge-revoke", *of)]
 

@@ -22,11 +22,15 @@ from release.packages import Release, digest
 from support.base_image import NAME as BASE
 from support.base_image import base_archive
 from support.docker_engine import Api, DockerEngine, NoEngineError, docker_engine
+from support.edge_site import Authority, command
+from support.ports import free_port
 from support.programs import need
 from support.redis_server import program_of
 from support.waiting import eventually_blocking
 
 SERVICE: Final = "topology-builder"
+UID: Final = 65532
+"""Who runs in our images."""
 WHAT_IS_THERE: Final = """
 import importlib.metadata, json, os
 files = [name for folder, _, names in os.walk("/") if not folder.startswith(("/proc", "/sys")) for name in names]
@@ -87,17 +91,26 @@ async def api(engine: DockerEngine) -> AsyncIterator[Api]:
         yield found
 
 
-def test_compose_starts_a_service_after_nats_and_its_streams_without_root_and_ends_it_in_order(
+def test_compose_starts_a_service_of_a_hub_with_its_own_key_without_root_and_ends_it_in_order(
     release: Release, engine: DockerEngine, compose: Mapping[str, str], tmp_path: Path
 ) -> None:
-    """The root of its image is read-only, too. All profiles with all their images: `python -m compose_trial`."""
+    """By compose.site.yaml: NATS with TLS and the keys of `kgents edge init`, its streams, then the service, whose root
+    is read-only, too. All profiles with all their images: `python -m compose_trial`."""
     release.packages("cli")
     build("cli", "kgents-cli:1", "0.1.0", "-H", engine.url, context=release.dist.parent, base=BASE)
     server = Path(sys.executable).with_name("nats-server")
-    environ = {**compose, "NATS_IMAGE": foreign_image(engine.url, {"nats-server": server}, "data", 0)}
+    site = tmp_path / "hub"
+    command("edge", "init", site, "--host", "nats", "--container")
+    Authority().issue(site, "nats")
+    for key in (site / "keys").iterdir():
+        os.chown(key, UID, UID)
+    environ = {
+        **compose, "NATS_IMAGE": foreign_image(engine.url, {"nats-server": server}, "data", 0), "SITE": str(site),
+        "CLUSTER": "hub", "LEAF_PORT": str(free_port()), "COMPOSE_FILE": "compose.yaml:compose.site.yaml:often.yaml",
+    }  # fmt: skip
     folder = shutil.copytree(ROOT / "deploy/compose", tmp_path / "compose")
     asked_often = {"services": {SERVICE: {"healthcheck": {"interval": "1s"}}}}
-    (folder / "compose.override.yaml").write_text(json.dumps(asked_often))
+    (folder / "often.yaml").write_text(json.dumps(asked_often))
     with composed(folder, environ, "--profile", "core", up=[SERVICE]):
         eventually_blocking(lambda: is_well(folder, ["--profile", "core"], environ), 60)
         run(["docker", "compose", "--profile", "core", "stop", SERVICE], folder, environ)

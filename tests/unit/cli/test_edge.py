@@ -1,5 +1,6 @@
 """The files of a hub and its edges, and what `kgents edge ls` says of one."""
 
+import json
 import re
 import stat
 import subprocess
@@ -15,6 +16,7 @@ from kgents_cli.edge.rendering import LOOPBACK, Server
 from kgents_shared.contract.meta import EDGE_SYNC, Cost, Heartbeat, Lease, Meta
 from kgents_shared.contract.section import InvalidSectionError
 from kgents_shared.contract.streams import OUTAGE_BUDGET_S, REMOVAL_TTL_S, StreamsConfig, streams
+from release.chart import services
 from support.build import NOW
 from support.edge_site import command
 from support.nats_server import BINARY
@@ -88,6 +90,72 @@ def test_urls_with_and_without_tls_together_are_refused(hub: Path) -> None:
 def test_an_unknown_collector_is_refused_before_anything_is_made(hub: Path) -> None:
     with pytest.raises(AssertionError, match="found nonsense"):
         command("edge", "new", "x", "--hub", hub, "--url", "nats://a:1", "--dir", hub / "x", "--collector", "nonsense")
+    assert not (hub / "x").exists()
+
+
+def test_an_update_permits_what_this_release_needs_and_leaves_all_other_keys(hub: Path) -> None:
+    edge = make(hub)
+    accounts, before = hub / "accounts.conf", seeds(hub)
+    made = accounts.read_text()
+    accounts.write_text(made.replace("kgents.topology.*.*.*.*", "kgents.old.>"))  # as another release wrote it
+    command("edge", "update", hub)
+    assert (accounts.read_text(), seeds(hub)) == (made, before)
+
+    command("edge", "update", edge, "--add", "collector-host@web7,web8", "--remove", "collector-otel")
+    text = (edge / "accounts.conf").read_text()
+    for machine in ("web7", "web8"):
+        assert f"kgents.entity.paris.host-{machine}.*.*.*" in text
+    assert "kgents.entity.paris.otel." not in text
+    assert seeds(edge).keys() >= {"collector-host@web7,web8", "collector-k8s"}
+    assert "collector-otel" not in seeds(edge)
+
+
+def test_a_login_gets_another_key_and_the_old_one_is_in_no_account(hub: Path) -> None:
+    before, known = seeds(hub), public_keys(hub)
+    printed = command("edge", "update", hub, "--remove", "gateway", "--add", "gateway")
+    changed = {name for name, seed in seeds(hub).items() if seed != before[name]}
+    assert changed == {"gateway"}
+    assert not SEED.search(printed)
+    assert not set(known["gateway"]) & {key for keys in public_keys(hub).values() for key in keys}
+    assert known["gateway"][0] not in (hub / "accounts.conf").read_text()
+    checked = subprocess.run([BINARY, "-t", "-c", hub / "nats.conf"], capture_output=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--add", "gateway"), "which there is"),
+        (("--add", "nonsense"), "found nonsense"),
+        (("--remove", "nonsense"), "expected one of"),
+        (("--remove", "sys"), "expected one of"),
+        (("--remove", "gateway", "--add", "nonsense"), "found nonsense"),
+    ],
+)
+def test_an_update_that_cannot_be_done_changes_nothing(hub: Path, options: tuple[str, ...], said: str) -> None:
+    before = (seeds(hub), (hub / "accounts.conf").read_text(), public_keys(hub))
+    with pytest.raises(AssertionError, match=said):
+        command("edge", "update", hub, *options)
+    assert (seeds(hub), (hub / "accounts.conf").read_text(), public_keys(hub)) == before
+
+
+def seeds(directory: Path) -> dict[str, str]:
+    return {file.stem: file.read_text() for file in (directory / "keys").iterdir()}
+
+
+def public_keys(directory: Path) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = json.loads((directory / "logins.json").read_text())["logins"]
+    return found
+
+
+def test_every_service_of_a_hub_and_who_keeps_its_streams_has_a_login(hub: Path) -> None:
+    ours = {name for name, facts in services().items() if "hub" in facts["profiles"]}
+    assert seeds(hub).keys() >= ours | {"provision", "backup", "reader", "auditor", "operator", "sys"}
+
+
+def test_a_server_in_a_container_never_listens_without_tls(hub: Path) -> None:
+    with pytest.raises(AssertionError, match="expected --host beside --container"):
+        command("edge", "new", "x", "--hub", hub, "--url", "tls://a:1", "--dir", hub / "x", "--container")
     assert not (hub / "x").exists()
 
 

@@ -90,3 +90,30 @@ priorityClassName: {{ . }}
   readOnly: true
 {{- end }}
 {{- end }}
+
+{{/* What collector-k8s compares the cluster with: the value of its setting `manifests`. */}}
+{{- define "kgents.manifests" -}}
+{{- $sets := list }}
+{{- range $name, $set := .Values.manifests }}
+{{- $path := list "/srv/manifests" $name $set.path | compact | join "/" }}
+{{- $sets = append $sets (dict "path" $path "namespace" (default "default" $set.namespace)) }}
+{{- end }}
+{{- toJson $sets }}
+{{- end }}
+
+{{/* The containers that keep manifests up to date: each writes its own volume, and its /tmp. */}}
+{{- define "kgents.keepers" -}}
+{{- $root := . }}
+{{- range $name, $set := .Values.manifests }}
+{{- with $set.container }}
+- name: manifests-{{ $name }}
+  {{- toYaml . | nindent 2 }}
+  securityContext: {{ include "kgents.container" $root | nindent 4 }}
+  volumeMounts:
+    - name: manifests-{{ $name }}
+      mountPath: /srv/manifests/{{ $name }}
+    - name: manifests-{{ $name }}-tmp
+      mountPath: /tmp
+{{- end }}
+{{- end }}
+{{- end }}

@@ -50,6 +50,14 @@ class Permissions(msgspec.Struct, frozen=True):
         return Permissions(publish, subscribe, self.responds)
 
 
+def together(found: Iterable[Permissions]) -> Permissions:
+    """Of one login that several programs share."""
+    found = list(found)
+    publish = {each.subject: each for one in found for each in one.publish}
+    subscribe = {each.subject: each for one in found for each in one.subscribe}
+    return Permissions(tuple(publish.values()), tuple(subscribe.values()), any(one.responds for one in found))
+
+
 class Grants:
     """Collects the permissions of one login."""
 

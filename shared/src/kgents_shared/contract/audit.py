@@ -26,7 +26,7 @@ DECIDED: Final[dict[str, tuple[str, str]]] = {
 FORGET: Final = "archive-forget"
 """What the archive held was removed on request. `after.audit_records`: numbers of records that lost their content."""
 SET_UP: Final = (
-    "provision", "token", "edge-new", "edge-rotate", "edge-revoke", "archive-migrate", FORGET,
+    "provision", "token", "edge-new", "edge-update", "edge-rotate", "edge-revoke", "archive-migrate", FORGET,
 )  # fmt: skip
 """Actions of who sets up the streams, the logins, and the archive."""
 RESYNC: Final = "edge-resync"

@@ -23,10 +23,13 @@ async def recorded_at(
     action: str,
     edge: str,
     *,
+    about: str = "",
     before: dict[str, Any] | None = None,
     after: dict[str, Any] | None = None,
 ) -> AsyncIterator[None]:
     """Record what is done with an edge in the directory of its hub; where there is no trail yet, that is said.
+
+    `about`: what is written; empty: the edge.
 
     Raises:
         BusError: the audit trail is there, and does not take the record; the block is not entered.
@@ -41,6 +44,6 @@ async def recorded_at(
         note(f"{WARNING} not in the audit trail: {error.faults[0]}")  # such as certificates that are not there yet
         yield
         return
-    record = written(edge, action, f"edge {edge}", before=before, after=after)
+    record = written(edge, action, about or f"edge {edge}", before=before, after=after)
     async with recorded(common, record, seed=hub / "keys" / f"{LOGIN}.nk"):
         yield

@@ -10,6 +10,7 @@ from kgents_cli.suggestion import did_you_mean
 SUBCOMMANDS: Final = {
     "init": "creating:init",
     "new": "creating:new",
+    "update": "updating:update",
     "ls": "listing:listing",
     "resync": "resync:resync",
     "rotate": "rotation:rotate",

@@ -22,6 +22,7 @@ from kgents_shared.bus.permissions import (
     of_operator,
     of_provisioner,
     of_reader,
+    together,
 )
 from kgents_shared.runtime import config as configuration
 from kgents_shared.runtime.config import CommonConfig
@@ -46,10 +47,12 @@ _PEOPLE: Final = {READER: of_reader, AUDITOR: of_auditor, OPERATOR: of_operator}
 @click.command("permissions")
 @click.argument("login", metavar="SERVICE")
 @click.option("--cluster", "clusters", multiple=True, metavar="NAME", help="Only this cluster; may be repeated.")
-@click.option("--place", default="", metavar="NAME", help="Of collector-host: the machine, if it is not this one.")
+@click.option("--place", "places", multiple=True, metavar="NAME", help="Of collector-host: each machine, else this.")
 @output_option("text", "json", "nsc")
 @config_option
-def command(login: str, clusters: tuple[str, ...], place: str, output: str, config_file: Path | None) -> None:
+def command(
+    login: str, clusters: tuple[str, ...], places: tuple[str, ...], output: str, config_file: Path | None
+) -> None:
     """Print the least permissions of a login: of a SERVICE, or of people.
 
     `reader`, `auditor`, `operator`, `provision` and `backup` are people, and jobs of theirs: who runs these commands.
@@ -67,7 +70,7 @@ def command(login: str, clusters: tuple[str, ...], place: str, output: str, conf
       kgents permissions topology-builder -o nsc
     """  # noqa: D301
     target = Target({}, config_file, None)
-    permissions = of_login(login, target.load(), clusters, place, target)
+    permissions = of_login(login, target.load(), clusters, places, target)
     match output:
         case "json":
             say_document(msgspec.json.format(msgspec.json.encode(_as_json(permissions))))
@@ -81,12 +84,12 @@ def command(login: str, clusters: tuple[str, ...], place: str, output: str, conf
 
 
 def of_login(
-    login: str, common: CommonConfig, clusters: Sequence[str], place: str = "", target: Target | None = None
+    login: str, common: CommonConfig, clusters: Sequence[str], places: Sequence[str] = (), target: Target | None = None
 ) -> Permissions:
     """The permissions of a login, of the clusters that are named; of a collector in its own cluster otherwise.
 
-    `place`: the machine of a collector that observes one; empty: this one. `target`: the configuration, which may name
-    subjects that the service listens to.
+    `places`: the machines of a collector that observes one each, and whose instances share the login; none: this one.
+    `target`: the configuration, which may name subjects that the service listens to.
 
     Raises:
         KgentsError: there is no such service.
@@ -106,14 +109,11 @@ def of_login(
             f"expected one of {', '.join((*service_names(), *_PEOPLE, PROVISION, BACKUP))}, found {login}"
         )
     service = load_service(login)
-    if service.place is not None:
-        service = service.at_place(place or gethostname())
     home = clusters[0] if clusters else common.cluster
     named: Sequence[str | None] = clusters or (home if service.source else None,)
-    permissions: Permissions = service.permissions(
-        nats, home, named, _own(service, target), has_copies=bool(common.streams.archive_copy_max_bytes)
-    )
-    return permissions
+    own, has_copies = _own(service, target), bool(common.streams.archive_copy_max_bytes)
+    at = [service] if service.place is None else [service.at_place(each) for each in places or [gethostname()]]
+    return together(each.permissions(nats, home, named, own, has_copies=has_copies) for each in at)
 
 
 def _own(service: Service[Any], target: Target | None) -> Any:

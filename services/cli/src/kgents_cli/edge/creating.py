@@ -35,17 +35,47 @@ ANY: Final = "0.0.0.0"  # noqa: S104 - what is to be reached from elsewhere, by 
 _port = click.IntRange(1, 65_535)
 
 
+CONTAINER_AT: Final = "/etc/nats"
+CONTAINER_STATE: Final = "/var/lib/nats"
+"""Where deploy/nats/kubernetes and deploy/compose mount the configuration and the volume."""
+
+
 class Place(msgspec.Struct, frozen=True):
-    """Where a server listens, and where its files will be; None: where they are made."""
+    """Where a server listens, and where its files will be."""
 
     ports: Ports
     at: str | None
+    """None: where they are made."""
+    state: str | None
+    """Where the server writes; None: to the same directory."""
+    in_container: bool
+
+    def files(self, directory: Path) -> str:
+        """The directory of the configuration, where the server will run."""
+        return self.at or (CONTAINER_AT if self.in_container else str(directory.resolve()))
+
+    def authority(self, directory: Path) -> str:
+        """The file of the authority for commands and services; those in containers have settings of their own."""
+        return f"{directory.resolve() if self.in_container else self.files(directory)}/tls/ca.pem"
+
+    def server(self, name: str, domain: str, directory: Path, listen: str, *, tls: bool) -> Server:
+        """A server there. One in a container is asked how it is from others: its network says from which."""
+        state = self.state or (CONTAINER_STATE if self.in_container else "")
+        monitoring = listen if address.is_loopback(listen) else rendering.LOOPBACK
+        if self.in_container:
+            listen = monitoring = ANY
+        return Server(
+            name=name, domain=domain, at=self.files(directory), state=state, listen=listen, monitoring=monitoring,
+            ports=self.ports, tls=tls,
+        )  # fmt: skip
 
 
 def _place(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the flags of where a server listens and its files are; it receives them as `place`."""
 
     @click.option("--at", type=click.Path(), metavar="DIR", help="Where the files will be, there; else where made.")
+    @click.option("--state", type=click.Path(), metavar="DIR", help="Where its streams will be, there; else in --at.")
+    @click.option("--container", "in_container", is_flag=True, help="For deploy/nats/kubernetes and deploy/compose.")
     @click.option("--port", type=_port, default=rendering.CLIENTS, show_default=True, help="For clients.")
     @click.option("--leaf-port", type=_port, default=rendering.LEAVES, show_default=True, help="For edges.")
     @click.option(
@@ -54,9 +84,12 @@ def _place(command: Callable[..., None]) -> Callable[..., None]:
     @click.option("--monitoring-port", type=_port, default=rendering.MONITORING, show_default=True, help="On loopback.")
     @functools.wraps(command)
     def with_place(
-        *args: Any, at: str | None, port: int, leaf_port: int, route_port: int, monitoring_port: int, **others: Any
-    ) -> None:
-        command(*args, place=Place(Ports(port, leaf_port, route_port, monitoring_port), at), **others)
+        *args: Any, at: str | None, state: str | None, in_container: bool, port: int, leaf_port: int, route_port: int,
+        monitoring_port: int,
+        **others: Any,
+    ) -> None:  # fmt: skip
+        ports = Ports(port, leaf_port, route_port, monitoring_port)
+        command(*args, place=Place(ports, at, state, in_container), **others)
 
     return with_place
 
@@ -76,6 +109,7 @@ def init(directory: Path, cluster: str, hosts: tuple[str, ...], tls: bool, place
     Examples:
       kgents edge init hub --host nats.example.org
       kgents edge init hub --host n1.example.org --host n2.example.org --host n3.example.org
+      kgents edge init hub --host nats.kgents.svc --container
     """  # noqa: D301
     require_name(cluster)
     if len(hosts) not in (1, 3, 5):
@@ -84,16 +118,15 @@ def init(directory: Path, cluster: str, hosts: tuple[str, ...], tls: bool, place
     site = Site.create(directory, State(cluster, servers=names))
     for login in (*HUB_SERVICES, SYSTEM):
         site.add_login(login)
-    where = place.at or str(directory.resolve())
     for name, host in zip(names, hosts, strict=True):
         listen = host if address.is_loopback(host) and address.is_ip(host) else ANY
-        server = Server(name=name, domain=cluster, at=where, listen=listen, ports=place.ports, tls=tls)
+        server = place.server(name, cluster, directory, listen, tls=tls)
         file = "nats.conf" if len(hosts) == 1 else f"nats-{name}.conf"
         write(directory / file, rendering.of_hub(server, hosts), 0o644)
     scheme = "tls" if tls else "nats"
     values = {"cluster": cluster, "url": ",".join(f"{scheme}://{host}:{place.ports.clients}" for host in hosts)}
     if tls:
-        values["ca_file"] = f"{where}/tls/ca.pem"
+        values["ca_file"] = place.authority(directory)
     write(directory / "kgents.yaml", rendering.of_kgents(values, []), 0o644)
     site.save()
     say(f"{directory} has the keys of {len(site.state.logins)} logins and the configuration of {len(hosts)} server(s)")
@@ -127,6 +160,8 @@ def new(
     at_hub = Site.open(hub)
     require_name(name, [at_hub.state.cluster, *at_hub.state.edges])
     tls = _needs_tls(urls)
+    if place.in_container and not host:
+        raise KgentsError("expected --host beside --container: collectors are in others; try: --host nats.kgents.svc")
     for collector in collectors:
         permissions_of(collector, name)  # before anything is made
     directory = directory or Path(f"edge-{name}")
@@ -154,9 +189,9 @@ def _make(
     site = Site.create(directory, State(name))
     for login in (*EDGE_SERVICES, *(collectors or COLLECTORS), SYSTEM):
         site.add_login(login)
-    where = place.at or str(directory.resolve())
+    where = place.files(directory)
     listen = ANY if host else rendering.LOOPBACK
-    server = Server(name=f"edge-{name}", domain=name, at=where, listen=listen, ports=place.ports, tls=bool(host))
+    server = place.server(f"edge-{name}", name, directory, listen, tls=bool(host))
     write(directory / "nats.conf", rendering.of_edge(server), 0o644)
     seed, public = new_key()
     remote = rendering.of_remote(urls, seed, f"{where}/tls/ca.pem" if tls else None)
@@ -166,7 +201,7 @@ def _make(
         "url": f"tls://{host}:{place.ports.clients}" if host else f"nats://{rendering.LOOPBACK}:{place.ports.clients}",
     }
     if host:
-        values["ca_file"] = f"{where}/tls/ca.pem"
+        values["ca_file"] = place.authority(directory)
     write(directory / "kgents.yaml", rendering.of_kgents(values, None), 0o644)
     site.save()
     at_hub.state.edges[name] = [public]

@@ -35,7 +35,11 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     domain: str
     at: str
     """The directory of its configuration, where it will run."""
+    state: str = ""
+    """The directory that it writes to, there; empty: the same."""
     listen: str
+    monitoring: str = LOOPBACK
+    """Where it says how it is, to everyone who asks."""
     ports: Ports = Ports()
     store_bytes: str = "10GB"
     tls: bool = True
@@ -92,12 +96,12 @@ def of_accounts(logins: Iterable[Login], system: Login) -> str:
 def _common(server: Server) -> Iterator[str]:
     yield f"server_name: {_quoted(server.name)}"
     yield f"listen: {_quoted(f'{server.listen}:{server.ports.clients}')}"
-    local = server.listen if address.is_loopback(server.listen) else LOOPBACK
-    yield f"http: {_quoted(f'{local}:{server.ports.monitoring}')}"
-    yield f"pid_file: {_quoted(f'{server.at}/{server.name}.pid')}"  # to reload it: kill -HUP
+    yield f"http: {_quoted(f'{server.monitoring}:{server.ports.monitoring}')}"
+    state = server.state or server.at
+    yield f"pid_file: {_quoted(f'{state}/{server.name}.pid')}"  # to reload it: kill -HUP
     yield f"max_payload: {MAX_PAYLOAD}"
     yield "jetstream {"
-    yield f"  store_dir: {_quoted(f'{server.at}/data/{server.name}')}"
+    yield f"  store_dir: {_quoted(f'{state}/data/{server.name}')}"
     yield f"  domain: {server.domain}"
     yield f"  max_file_store: {server.store_bytes}"
     yield "}"

@@ -25,8 +25,8 @@ SECRET_MODE: Final = 0o600
 DIRECTORY_MODE: Final = 0o700
 SYSTEM: Final = "sys"
 HUB_SERVICES: Final = (
-    "provision", "edge-sync", "topology-builder", "health-scorer", "alert-notifier", "gateway", "collector-nats",
-    "reader", "operator",
+    "provision", "backup", "edge-sync", "topology-builder", "health-scorer", "alert-notifier", "gateway", "archiver",
+    "otlp-exporter", "collector-nats", "reader", "auditor", "operator",
 )  # fmt: skip
 EDGE_SERVICES: Final = ("provision", "reader")
 COLLECTORS: Final = ("collector-k8s", "collector-docker", "collector-db", "collector-nats", "collector-otel")
@@ -92,6 +92,11 @@ class Site:
             write(self.directory / "keys" / f"{name}.nk", seed, SECRET_MODE)
             self.state.logins[name] = [public]
 
+    def remove_login(self, name: str) -> None:
+        """Forget a login's key, and remove its file where it is still here."""
+        del self.state.logins[name]
+        (self.directory / "keys" / f"{name}.nk").unlink(missing_ok=True)
+
     def save(self) -> None:
         """Write the accounts, and last what they were made of."""
         logins = [*map(self._login, self.state.logins)]
@@ -119,14 +124,14 @@ class Site:
 
 
 def permissions_of(login: str, cluster: str) -> Permissions:
-    """Of a service, or of one at a place (`collector-host@MACHINE`), at a site.
+    """Of a service, or of one at some places (`collector-host@MACHINE,MACHINE`), at a site.
 
     Raises:
         UsageError: there is no such service.
     """
-    service, _, place = login.partition("@")
+    service, _, places = login.partition("@")
     clusters = [cluster] if service.startswith("collector-") else []
-    return of_login(service, CommonConfig(cluster=cluster), clusters, place)
+    return of_login(service, CommonConfig(cluster=cluster), clusters, list(filter(None, places.split(","))))
 
 
 def new_key() -> tuple[str, str]:
