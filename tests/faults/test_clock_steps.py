@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kgents_shared.bus.client import Bus
-from kgents_shared.contract.codec import TOPOLOGY, encode
+from kgents_shared.contract.codec import PULSE, TOPOLOGY, encode
 from kgents_shared.contract.entity import Ref
 from support.build import make_entity, subject_of
 from support.nats_server import NatsServer
@@ -56,6 +56,31 @@ async def test_a_machine_whose_clock_is_wrong_is_told_so_for_as_long_as_it_is(
             assert (await health(bus))[HOST].level == "critical"
             collector.step_clock(0)
             await eventually(lambda: says("resolved"), within_s=30)
+
+
+@pytest.mark.parametrize("wrong_s", [HOUR_S, -HOUR_S], ids=["ahead", "behind"])
+async def test_the_samples_of_any_collector_have_the_servers_time(
+    bus: Bus, server: NatsServer, tmp_path: Path, wrong_s: int
+) -> None:
+    """From the first one on. How it is after a step, the test above shows."""
+    need("faketime")
+    collector = ServiceProcess(
+        "collector-nats",
+        server.url,
+        tmp_path,
+        own_clock=True,
+        collector_nats__monitor_urls=server.monitor_url,
+        collector_nats__poll_interval_s="1",
+    )
+    collector.step_clock(wrong_s)
+
+    async def differences_s() -> list[float]:
+        found = await stored(bus, "KGENTS_PULSE")
+        return [abs(PULSE.decode(each.payload).timestamp.timestamp() - each.time_ns / 1e9) for each in found]
+
+    async with collector:
+        found = await eventually(differences_s, within_s=40)
+    assert max(found) < HOUR_S / 2
 
 
 async def published(bus: Bus) -> list[int]:

@@ -31,7 +31,7 @@ NEVER = datetime(1, 1, 1, tzinfo=UTC)
 
 
 def make_scope(**fields: Any) -> Scope:
-    return Scope(**{"cluster": "test", "engine": "", "host": "vm", "at": AT, **fields})
+    return Scope(**{"cluster": "test", "engine": "", "host": "vm", "at": AT, "sampled_at": AT, **fields})
 
 
 def make_state(status: str = "running", health: str = "", **fields: Any) -> State:

@@ -84,7 +84,7 @@ class Engine:
         self._ends.add(msgspec.convert(raw, EngineEvent))
 
     def _scope(self) -> Scope:
-        return Scope(CLUSTER, "", HOST, self._world.now)
+        return Scope(CLUSTER, "", HOST, self._world.now, self._world.now)
 
     def _stats(self, container: Container) -> Stats:
         memory, cores, cache = self.stats.get(container.own_name, (10 * 1024**2, 0.01, 0))

@@ -51,6 +51,14 @@ def test_the_interval_is_the_time_that_passes_where_an_engine_is_slow() -> None:
     assert first.interval_s == 12
 
 
+def test_samples_have_the_servers_time_however_wrong_the_engines_is() -> None:
+    inventory = make_inventory(web := make_container())
+    scope = make_scope(at=AT + timedelta(seconds=11), sampled_at=AT + timedelta(hours=2))
+    found = of_container(None, Sample("t", stats(10), took_s=1), web, inventory.info, scope, interval_s=10)
+    assert found.timestamp == scope.sampled_at - timedelta(seconds=1)
+    assert of_engine([found], inventory, None, scope, interval_s=10).timestamp == scope.sampled_at
+
+
 def test_what_does_not_run_any_more_or_was_never_inspected_has_no_figures() -> None:
     web = make_container()
     assert sample(Stats(NEVER), 0.1, web) is None

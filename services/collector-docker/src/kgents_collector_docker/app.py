@@ -165,12 +165,13 @@ class _Engine:
         self._collector.publish_event(happened)
 
     def _scope(self) -> Scope:
-        inventory, config = self.watch.inventory, self._context.config
+        inventory, config, now = self.watch.inventory, self._context.config, self._context.clock.now()
         return Scope(
             cluster=self._context.cluster,
             engine=self._config.name,
             host=inventory.info.name if inventory is not None else "",
-            at=self._context.clock.now() + self.watch.ahead,
+            at=now + self.watch.ahead,
+            sampled_at=now,
             allowed_labels=tuple(config.labels),
             others=frozenset(each.name for each in config.engines) - {self._config.name},
             reached_at=self._client.host,

@@ -11,7 +11,6 @@ from kgents_collector_host.mapping.network import published_pairs
 from kgents_collector_host.mapping.scope import SOURCE
 from kgents_collector_host.sample import Sample
 from kgents_collector_host.source import Source
-from kgents_collector_host.source.clock import ServerTime
 from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.runtime.collector import Collector
 from kgents_shared.runtime.service import Context, Service
@@ -24,13 +23,12 @@ async def run(context: Context[Config]) -> None:
     """Poll for as long as this instance holds the lease."""
     collector = Collector(context, part_of=lambda _: "")
     await collector.load()
-    time = ServerTime(context.clock)
-    async with Source.open(context.config, time) as source, asyncio.TaskGroup() as tasks:
+    async with Source.open(context.config, context.clock) as source, asyncio.TaskGroup() as tasks:
         tasks.create_task(collector.run())
-        tasks.create_task(_poll(context, collector, source, time))
+        tasks.create_task(_poll(context, collector, source))
 
 
-async def _poll(context: Context[Config], collector: Collector, source: Source, time: ServerTime) -> None:
+async def _poll(context: Context[Config], collector: Collector, source: Source) -> None:
     """Read, publish, and wait for the next poll. Never returns."""
     interval_s = context.config.poll_interval_s
     published = {ref.name: entity.connections for ref, entity in collector.part().items() if ref.kind == kinds.PROCESS}
@@ -40,7 +38,7 @@ async def _poll(context: Context[Config], collector: Collector, source: Source, 
     while True:
         started_s = context.clock.monotonic_s()
         with context.telemetry.span("collector-host poll") as trace:
-            time.learn(ahead_s := await context.lease.clock_ahead_s())
+            ahead_s = context.server_clock.ahead_s
             now = structs.replace(await source.read(), clock_skew_s=abs(ahead_s) if ahead_s is not None else None)
             facts = observe(
                 before,

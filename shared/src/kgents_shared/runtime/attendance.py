@@ -12,7 +12,6 @@ from kgents_shared.bus.jetstream import last_message, stored_at, stream_info
 from kgents_shared.bus.logger import get_logger
 from kgents_shared.bus.publish import EXPECTED_SEQUENCE
 from kgents_shared.contract import subjects
-from kgents_shared.contract.attestation import WRITERS
 from kgents_shared.contract.codec import META, encode
 from kgents_shared.contract.errors import BusError, MalformedMessageError
 from kgents_shared.contract.meta import ABSENT_AFTER_S, ATTENDANCE, ATTENDANCE_INTERVAL_S, Attendance, Heartbeat
@@ -32,7 +31,7 @@ async def attend(context: Context[Any]) -> NoReturn:
     register = Register(context)
     while True:
         await asyncio.sleep(CHECK_S)
-        if context.service.name in WRITERS and context.status.attests_all:
+        if context.status.attests_all:
             try:
                 await register.note()
             except BusError as error:

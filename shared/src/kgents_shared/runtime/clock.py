@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from datetime import UTC, datetime
-from typing import Protocol
+from datetime import UTC, datetime, timedelta
+from typing import Final, Protocol
 
 
 class Clock(Protocol):
@@ -30,6 +30,35 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+
+class ServerClock:
+    """The time of the NATS server, as far as it is known by how much the clock of this machine differs from it.
+
+    Of a machine whose clock is wrong samples would else be of the future, or older than the last: no one would judge
+    them. Durations are those of the machine's own clock.
+    """
+
+    def __init__(self, machine: Clock) -> None:
+        self.machine: Final = machine
+        self.ahead_s: float | None = None
+        """By how much that one is ahead of the server's, as it was last compared; None: not known now."""
+        self._ahead = timedelta()
+
+    def learn(self, ahead_s: float | None) -> None:
+        """Take the result of a comparison. While it is not known, what was known last counts."""
+        self.ahead_s = ahead_s
+        if ahead_s is not None:
+            self._ahead = timedelta(seconds=ahead_s)
+
+    def now(self) -> datetime:
+        return self.machine.now() - self._ahead
+
+    def monotonic_s(self) -> float:
+        return self.machine.monotonic_s()
+
+    async def sleep(self, seconds: float) -> None:
+        await self.machine.sleep(seconds)
 
 
 def unix_ns(time: datetime) -> int:

@@ -6,19 +6,21 @@ Nothing here concerns another cluster: a lease that is lost, or another writer, 
 import asyncio
 import contextlib
 import gc
-from collections.abc import Callable, Coroutine, Iterable
-from typing import Any, Final, Generic, TypeVar
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from typing import Any, Final, Generic, NoReturn, TypeVar
 
 import structlog
 
 from kgents_shared.bus.elsewhere import require_one_store
 from kgents_shared.bus.provision import require_streams
 from kgents_shared.contract import subjects
+from kgents_shared.contract.attestation import WRITERS
 from kgents_shared.contract.errors import BusError, SteppedDownError
 from kgents_shared.contract.section import Section
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.runtime.attendance import attend
 from kgents_shared.runtime.heartbeat import beat
+from kgents_shared.runtime.server_time import keep_learning, learn
 from kgents_shared.runtime.service import Context
 
 C = TypeVar("C", bound=Section)
@@ -66,7 +68,7 @@ class Partition(Generic[C]):
             context.status.set("syncing")
             started_s = context.clock.monotonic_s()
             try:
-                await first_to_end(context.lease.hold(), self._run(), attend(context))
+                await first_to_end(context.lease.hold(), self._run(), *self._beside())
             except* SteppedDownError as group:
                 for error in leaves(group):
                     context.status.conflicts += 1
@@ -80,8 +82,17 @@ class Partition(Generic[C]):
             retry_s = min(2 * retry_s, RETRY_MAX_S)
             await until_provisioned(context)
 
+    def _beside(self) -> Iterator[Coroutine[Any, Any, NoReturn]]:
+        """What is done while the lease is held, beside the service's own work."""
+        if self.context.service.name in WRITERS:
+            yield attend(self.context)
+        if self.context.service.source:
+            yield keep_learning(self.context)
+
     async def _run(self) -> None:
         """Run the service. Few load at a time: leases are renewed in between, and those of all others too."""
+        if self.context.service.source:
+            await learn(self.context)
         await self._loading.acquire()
         turn = _Turn(self._loading)
         late = asyncio.get_running_loop().call_later(LOADING_S, turn.end)

@@ -32,7 +32,7 @@ from kgents_shared.contract.section import Section
 from kgents_shared.contract.streams import NAME_BY_SIGNAL, STATE_SIGNALS, Stream, StreamsConfig, streams
 from kgents_shared.contract.wire import Wire
 from kgents_shared.runtime import config as configuration
-from kgents_shared.runtime.clock import Clock, SystemClock, unix_ns
+from kgents_shared.runtime.clock import Clock, ServerClock, SystemClock, unix_ns
 from kgents_shared.runtime.heartbeat import Status
 from kgents_shared.runtime.telemetry import Telemetry
 
@@ -107,14 +107,16 @@ class Context(Generic[C]):
         self.config = config
         self.bus = bus
         self.telemetry = telemetry
-        self.clock: Clock = SystemClock()
+        self.server_clock = ServerClock(SystemClock())
+        self.clock: Clock = self.server_clock
+        """What all that is published goes by; see `runtime.server_time`."""
         self.publisher = Publisher(bus)
         self.log = LogPublisher(
             bus,
             self.publisher,
             outbox,
             prefix=f"{common.cluster}:{service.name}:{common.instance}",
-            now_ns=self.now_ns,
+            now_ns=lambda: unix_ns(self.server_clock.machine.now()),  # durations: also across restarts
         )
         self._enter(common.cluster)
 
@@ -129,9 +131,8 @@ class Context(Generic[C]):
         service, instance = self.service, self.common.instance
         self.cluster = cluster
         self.dead_letters = DeadLetters(self.publisher, cluster, service.name)
-        self.lease = Lease(
-            self.bus, self.publisher, cluster=cluster, service=service.name, instance=instance, now=self.clock.now
-        )
+        now = self.server_clock.machine.now  # compared with the server's, so not corrected by it
+        self.lease = Lease(self.bus, self.publisher, cluster=cluster, service=service.name, instance=instance, now=now)
         self.status = Status(
             service.name,
             instance,

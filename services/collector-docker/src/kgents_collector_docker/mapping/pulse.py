@@ -68,8 +68,8 @@ def of_container(
 def without_figures(container: Container, scope: Scope, *, interval_s: float) -> ResourcePulse:
     """The pulse of a container that gave none."""
     return ResourcePulse(
-        ref=ref_of(container, scope), source=SOURCE, timestamp=scope.at, interval_s=interval_s, uid=container.id,
-        unread=[ALL],
+        ref=ref_of(container, scope), source=SOURCE, timestamp=scope.sampled_at, interval_s=interval_s,
+        uid=container.id, unread=[ALL],
     )  # fmt: skip
 
 
@@ -113,7 +113,7 @@ def of_engine(
     return ResourcePulse(
         ref=scope.host_ref,
         source=SOURCE,
-        timestamp=scope.at,
+        timestamp=scope.sampled_at,
         interval_s=interval_s,
         uid=inventory.info.lasting_id,
         custom={name: value for name, value in (figures | sums).items() if value is not None or name in sums},
@@ -156,7 +156,7 @@ def _pulse(
     return ResourcePulse(
         ref=ref_of(container, scope),
         source=SOURCE,
-        timestamp=stats.read,
+        timestamp=scope.sampled_at - (scope.at - stats.read),
         interval_s=interval_s,
         uid=container.id,
         cpu_percent=cpu_percent,

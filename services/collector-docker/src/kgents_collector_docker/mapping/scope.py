@@ -23,7 +23,9 @@ class Scope(Struct, frozen=True):
     host: str
     """The machine's own name, under which an unnamed engine is shown."""
     at: datetime
-    """Now."""
+    """Now, by the engine's clock: what its own times are compared with."""
+    sampled_at: datetime
+    """Now, by the server's: the time of samples."""
     allowed_labels: tuple[str, ...] = ()
     """Labels to show beyond the default ones."""
     others: frozenset[str] = frozenset()

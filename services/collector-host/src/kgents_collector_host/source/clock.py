@@ -1,45 +1,17 @@
-"""The machine's clock: what the kernel says of it, and the server's time by it."""
+"""The machine's clock: what the kernel says of it."""
 
 import struct
 from collections.abc import Callable
-from datetime import datetime, timedelta
 from functools import cache
 from typing import Final
 
 from kgents_collector_host.sample import KernelClock
-from kgents_shared.runtime.clock import Clock
 
 _TIMEX: Final = struct.Struct("@Illll")
 """How the kernel's `struct timex` begins: modes, offset, frequency, maximum and estimated error."""
 _TIMEX_BYTES: Final = 512
 """Room for all of it, whatever its size here."""
 _US_PER_S: Final = 1e6
-
-
-class ServerTime:
-    """A clock that has the server's time, as far as it is known by how much this machine's differs from it.
-
-    Samples of a machine whose clock is wrong would else be of the future, or older than the last: no one would judge
-    them, nor say that its clock is wrong.
-    """
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._ahead = timedelta()
-
-    def learn(self, ahead_s: float | None) -> None:
-        """By how much this machine's clock is ahead; None: not known now, so what was known last counts."""
-        if ahead_s is not None:
-            self._ahead = timedelta(seconds=ahead_s)
-
-    def now(self) -> datetime:
-        return self._clock.now() - self._ahead
-
-    def monotonic_s(self) -> float:
-        return self._clock.monotonic_s()
-
-    async def sleep(self, seconds: float) -> None:
-        await self._clock.sleep(seconds)
 
 
 def kernel_clock() -> KernelClock | None:
