@@ -1,4 +1,4 @@
-"""What collector-host costs on a machine of 500 processes, beside `top -b` with the same pause.
+"""What collector-host costs on a machine of 500 processes of 50 programs, beside `top -b` with the same pause.
 
 In a table of processes of its own, so that both see these 500 and no other; at the pause that it has in production,
 since a tight loop finds everything in a cache. All of the collector counts: polls, publishing, heartbeats, the lease.
@@ -17,9 +17,11 @@ from support.process import descendants
 from support.waiting import eventually
 
 PROCESSES: Final = 500
+PROGRAMS: Final = 50
 PAUSE_S: Final = 10
 POLLS: Final = 12
 QUICK_POLLS: Final = 2
+NAME: Final = "program-"
 STARTS_S: Final = 30.0
 """Until what is read once is read: control groups, limits, units."""
 AT_MOST_MS: Final = 50
@@ -32,7 +34,12 @@ async def bench(run: Run) -> None:
     if not may_unshare():
         run.progress("left out: it needs a table of processes of its own, as root has")
         return
-    programs = f"for _ in $(seq {PROCESSES}); do sleep 3600 & done\ntop -b -d {PAUSE_S} > /dev/null &"
+    place = run.directory
+    programs = (
+        f"for n in $(seq {PROGRAMS}); do ln -sf $(command -v sleep) {place}/{NAME}$n; "
+        f"for _ in $(seq {PROCESSES // PROGRAMS}); do {place}/{NAME}$n 3600 & done; done\n"
+        f"top -b -d {PAUSE_S} > /dev/null &"
+    )
     pauses = QUICK_POLLS if run.is_quick else POLLS
     async with open_site(run.directory, "machine") as site:
         settings = {"collector_host__poll_interval_s": str(PAUSE_S)}
@@ -52,7 +59,7 @@ async def bench(run: Run) -> None:
 def _both(pid: int) -> tuple[int, int] | None:
     """The collector, and top, once all processes run."""
     commands = {each: _command(each) for each in descendants(pid)}
-    if [*commands.values()].count("sleep") < PROCESSES:
+    if sum(each.startswith(NAME) for each in commands.values()) < PROCESSES:
         return None
     ours = [each for each, command in commands.items() if command.startswith(("python", "kgents"))]
     top = [each for each, command in commands.items() if command == "top"]

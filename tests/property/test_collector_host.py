@@ -16,6 +16,7 @@ from kgents_collector_host.sample import FileSystem, Machine, Sample, Space
 pytestmark = pytest.mark.property
 PARSERS = (
     proc.stat, proc.cgroup, proc.table, proc.cpu_time, proc.pressure, proc.load,
+    proc.disks, proc.oom_kills,
     lambda content: [*proc.interfaces(content)],
     lambda content: [*proc.mounts(content)], proc.open_files, proc.files_limit,
     lambda content: [*proc.sockets(content), *proc.addresses(content), *proc.addresses_6(content)], proc.killed,

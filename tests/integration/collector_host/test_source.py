@@ -15,8 +15,10 @@ import pytest
 from kgents_collector_host.config import Config
 from kgents_collector_host.place import place_of
 from kgents_collector_host.proc import Mount
-from kgents_collector_host.sample import Sample, Socket, Space
+from kgents_collector_host.sample import Process, Sample, Socket, Space
 from kgents_collector_host.source import Source, netlink
+from kgents_collector_host.source.files import Root
+from kgents_collector_host.source.processes import Processes
 from kgents_collector_host.source.space import Spaces
 from kgents_shared.runtime.clock import SystemClock
 from support.fuse_mount import DEVICE, hanging_mount
@@ -24,6 +26,9 @@ from support.host_collector import may_unshare
 from support.process import spawn, spawn_async
 from support.waiting import eventually
 
+UNIFIED = next(
+    (each for each in ("/sys/fs/cgroup", "/sys/fs/cgroup/unified") if Path(each, "cgroup.procs").exists()), ""
+)
 needs_root = pytest.mark.skipif(not may_unshare(), reason="needs to mount: root, outside of a container")
 
 
@@ -63,6 +68,18 @@ async def test_the_clock_is_judged_as_the_kernel_tells_anyone() -> None:
     assert found.is_synchronized or state == 5
 
 
+async def test_a_clock_that_a_sandbox_hides_is_not_known_and_is_no_finding() -> None:
+    """As the usual filter of containers does it: the kernel refuses to be asked."""
+    program = (
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r})\n"
+        "from support.seccomp import refuse\nfrom kgents_collector_host.source.clock import kernel_clock\n"
+        "before = kernel_clock()\nrefuse('adjtimex', 'clock_adjtime')\nprint(before is None, kernel_clock())"
+    )
+    process = await spawn_async(sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE)
+    output, _ = await process.communicate()
+    assert output.split() == [b"False", b"None"]
+
+
 async def test_processes_that_end_while_they_are_read_are_left_out() -> None:
     async with opened() as source:
         stop = False
@@ -84,6 +101,7 @@ async def test_both_ends_of_a_connection_are_found_with_their_process() -> None:
         accepted, _ = server.accept()
         with accepted:
             async with opened() as source:
+                await source.read()  # a short one is searched in its control group alone
                 now = await source.read()
             listening, connected = server.getsockname(), client.getsockname()
     assert now.sockets is not None
@@ -91,6 +109,60 @@ async def test_both_ends_of_a_connection_are_found_with_their_process() -> None:
     ends = [(listening, ("0.0.0.0", 0)), (connected, listening), (listening, connected)]  # noqa: S104
     assert [now.owners[by_ends[each].inode] for each in ends] == [os.getpid()] * 3
     assert [by_ends[each].is_listening for each in ends] == [True, False, False]
+
+
+class Counting(Root):
+    """Counts the processes whose files are searched."""
+
+    def __init__(self) -> None:
+        super().__init__("/")
+        self.searched: list[str] = []
+
+    def names(self, path: str) -> list[str]:
+        if path.endswith("/fd"):
+            self.searched.append(path)
+        return super().names(path)
+
+
+async def test_a_socket_of_a_process_that_we_may_not_see_has_us_search_once_and_a_short_one_never() -> None:
+    processes = Processes(root := Counting())
+    ours, others = Process(os.getpid(), "a", 1, 0.1, 0, 0, "/ours"), Process(1, "b", 1, 0.1, 0, 0, "/others")
+
+    async def searched(*sockets: Socket) -> int:
+        root.searched.clear()
+        await processes.owners(sockets, [ours, others], {7: "/ours"})
+        return len(root.searched)
+
+    short, lasting = (
+        Socket(("10.0.0.1", 1), ("10.0.0.2", 1), inode=(1 << 40) + n, cgroup_id=7 * (n == 1)) for n in (1, 2)
+    )
+    listening = Socket(("10.0.0.1", 1), ("0.0.0.0", 0), inode=(1 << 40) + 3)  # noqa: S104 - what a socket says
+    assert await searched(short) == 1, "only in the control group that made it"
+    assert [await searched(lasting) for _ in range(4)] == [0, 2, 0, 0]
+    assert await searched(listening) == 2, "it is asked for at once: others may be connected to it"
+
+
+@needs_root
+@pytest.mark.skipif(not UNIFIED, reason="needs version 2 of control groups")
+async def test_a_process_that_is_moved_after_its_start_is_in_its_new_control_group() -> None:
+    group = Path(UNIFIED) / f"kgents-moved-{os.getpid()}.service"
+    group.mkdir()
+    process = spawn(["sleep", "600"])
+    try:
+        async with opened() as source:
+
+            async def unit() -> str:
+                found = [each for each in (await source.read()).processes or () if each.pid == process.pid]
+                return place_of(found[0].cgroup).unit if found else ""
+
+            assert await unit() != group.name
+            (group / "cgroup.procs").write_text(str(process.pid))
+            assert await unit() == group.name
+    finally:
+        process.kill()
+        process.wait()
+        await eventually(lambda: not (group / "cgroup.procs").read_text())
+        group.rmdir()
 
 
 def test_an_address_of_ipv4_that_ipv6_holds_is_one_of_ipv4() -> None:
@@ -154,6 +226,21 @@ async def test_a_dead_mount_delays_a_poll_once_and_hides_nothing_else(tmp_path: 
     assert by_point["/"].space is not None
     assert asked[-1] == str(point), "what may hang is asked last"
     assert again.file_systems == now.file_systems
+
+
+async def test_what_is_written_to_a_disk_is_seen_at_its_device(tmp_path: Path) -> None:
+    device = tmp_path.stat().st_dev
+    name = f"{os.major(device)}:{os.minor(device)}"
+    async with opened() as source:
+        before = (await source.read()).disks
+        if name not in before:
+            pytest.skip("the directory of tests is on no disk that the kernel counts")
+        with (tmp_path / "file").open("wb") as file:
+            file.write(os.urandom(4 << 20))
+            os.fsync(file.fileno())
+        now = (await source.read()).disks
+    assert now[name].written_bytes - before[name].written_bytes >= 4 << 20
+    assert now[name].transfers > before[name].transfers
 
 
 @needs_root
@@ -249,5 +336,7 @@ async def test_what_is_killed_for_memory_is_known_by_name() -> None:
     finally:
         group.rmdir()
         group.parent.rmdir()
-    assert now.events["oom_kill"] > before.events["oom_kill"]
+    assert now.oom_kills is not None
+    assert before.oom_kills is not None
+    assert now.oom_kills > before.oom_kills
     assert [place_of(each.cgroup).unit for each in now.victims if each.command.startswith("python")] == ["shop.service"]

@@ -223,8 +223,32 @@ def test_a_file_system_that_does_not_answer_is_unknown_and_its_figures_too() -> 
     assert pulse(facts, "filesystem", "/data").custom["used_ratio"] is None
 
 
+def transfers(
+    *disks: proc.Disk | None, name: str = "8:1", boot_ids: tuple[str, ...] = ("boot", "boot")
+) -> list[float | str | None]:
+    """What a file system on a device reads and writes a second, and how long a transfer takes; `-`: it has no such."""
+    samples = [
+        structs.replace(
+            sample(n, file_systems=(disk(),), disks={name: each} if each is not None else {}),
+            machine=structs.replace(MACHINE, boot_id=boot_id),
+        )
+        for n, (each, boot_id) in enumerate(zip(disks, boot_ids, strict=False))
+    ]
+    found = pulse(seen(*samples), "filesystem", "/data").custom
+    return [found.get(f"disk_{each}", "-") for each in ("read_bytes_per_sec", "written_bytes_per_sec", "transfer_s")]
+
+
+def test_the_device_of_a_file_system_says_what_is_read_and_written_and_how_long_that_takes() -> None:
+    first, later = proc.Disk(1_000, 0, 10, 1.0), proc.Disk(6_000, 500, 60, 2.0)
+    assert transfers(first, later) == transfers(first, later, name="sdb1") == [500, 50, 0.02]
+    assert transfers(first, first) == [0, 0, "-"], "what took no time is no zero"
+    assert transfers(first) == transfers(later, first) == [None, None, None], "set back, as with a device that is new"
+    assert transfers(first, later, boot_ids=("boot", "next")) == [None, None, None]
+    assert transfers(first, None) == transfers(None, None) == ["-", "-", "-"], "in memory, or elsewhere"
+
+
 def test_kills_for_memory_count_for_ten_minutes() -> None:
-    kills = [sample(n, events={"oom_kill": 5 + (n >= 2)}) for n in range(65)]
+    kills = [sample(n, oom_kills=5 + (n >= 2)) for n in range(65)]
     counts = [pulse(seen(*kills[: n + 1]), "host", "web-1").custom["oom_kills_recent"] for n in (1, 2, 60, 64)]
     assert counts == [0, 1, 1, 0]
 
@@ -269,7 +293,7 @@ def test_for_how_long_nothing_kept_the_clock_is_remembered_over_a_restart_of_the
 
 
 def test_a_kill_for_memory_is_an_event_and_one_before_the_start_is_none() -> None:
-    kills = [sample(n, events={"oom_kill": count}) for n, count in enumerate((5, 5, 7))]
+    kills = [sample(n, oom_kills=count) for n, count in enumerate((5, 5, 7))]
     assert [list(seen(*kills[:n]).events) for n in (1, 2)] == [[], []]
     (found,) = seen(*kills).events
     assert (found.reason, found.count, found.id) == ("OOM", 2, "boot:oom:7")
@@ -343,7 +367,7 @@ def test_kills_and_restarts_are_remembered_over_a_restart_of_the_collector() -> 
     def at(number: int) -> Sample:
         restarts = 4 if number >= 2 else 0
         units = (structs.replace(unit, restarts=restarts),)
-        return sample(number, process(1, "app", NGINX), events={"oom_kill": 5 + (number >= 2)}, units=units)
+        return sample(number, process(1, "app", NGINX), oom_kills=5 + (number >= 2), units=units)
 
     def state(facts: Facts) -> tuple[object, ...]:
         shop = pulse(facts, "unit", "shop.service").custom["unit_restarts_recent"]
@@ -362,8 +386,8 @@ def test_kills_and_restarts_are_remembered_over_a_restart_of_the_collector() -> 
 
 def test_what_was_killed_for_memory_is_said_by_name_as_far_as_it_is_known() -> None:
     def text(*victims: Victim, count: int = 1) -> str:
-        before = sample(0, events={"oom_kill": 1})
-        (event,) = seen(before, sample(1, events={"oom_kill": 1 + count}, victims=victims)).events
+        before = sample(0, oom_kills=1)
+        (event,) = seen(before, sample(1, oom_kills=1 + count, victims=victims)).events
         return event.text
 
     assert text() == "The kernel of host web-1 killed a process for memory."

@@ -1,5 +1,6 @@
 import pytest
 
+from kgents_shared.contract import host_identity
 from support.k8s_objects import golden, load, mapped
 
 
@@ -41,7 +42,9 @@ def test_a_heartbeat_is_no_news() -> None:
 def test_a_node_has_addresses_and_names() -> None:
     found = mapped(load("node")).entities[0]
     assert found.addresses == ["192.168.10.21"]
-    assert found.aliases == ["ip-192-168-10-21", "ip-192-168-10-21.eu-central-1.compute.internal"]
+    names = ["ip-192-168-10-21", "ip-192-168-10-21.eu-central-1.compute.internal"]
+    info = load("node")["status"]["nodeInfo"]
+    assert found.aliases == [*names, host_identity.alias(info["machineID"], info["bootID"])]
 
 
 def test_a_node_says_what_it_is_and_has() -> None:

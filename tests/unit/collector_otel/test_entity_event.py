@@ -11,6 +11,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from kgents_collector_otel.mapping import metric_wire as wire
 from kgents_collector_otel.mapping.entity_event import PART, Entities
+from kgents_shared.contract import host_identity
 from kgents_shared.contract.codec import encode
 from kgents_shared.contract.entity import Connection, Entity, Ref
 from kgents_shared.contract.vocabulary.attributes import otel_event
@@ -60,6 +61,19 @@ def test_a_state_is_an_entity_with_its_uid_and_alias() -> None:
     found = current(into, 0)[REF]
     assert (found.uid, found.aliases, found.part, found.status) == ("uid-1", ["pod-uid:uid-1"], PART, "running")
     assert found.attributes == {"k8s.pod.uid": "uid-1"}
+
+
+def test_the_machine_id_of_a_host_is_not_published_as_it_is_and_what_goes_by_it_is_found() -> None:
+    machine_id = "ec2b1a9f0c2f4d8cb4d2a3f1e5c60718"
+    id_ = {"entity.type": "host", "entity.id": {"host.id": machine_id}}
+    into = entities()
+    take(into, 0, ("entity.state", {**id_, "entity.description": {"host.name": "web-1"}, "entity.report.interval": 0}))
+    (host,) = current(into, 0).values()
+    assert machine_id.encode() not in encode(host)
+    assert host.uid == host.attributes["host.id"] == host_identity.host_id(machine_id)
+    again = entities(host)
+    take(again, 1, ("entity.delete", id_))
+    assert current(again, 1) == {}
 
 
 def test_it_expires_after_three_intervals_unless_it_is_repeated() -> None:

@@ -18,6 +18,7 @@ _KERNEL_THREAD: Final = 0x0020_0000
 _STAT_FIELDS: Final = 22
 _US_PER_S: Final = 1e6
 _ESCAPE: Final = re.compile(rb"\\([0-7]{3})")
+_OOM_KILLS: Final = re.compile(rb"^oom_kill ([0-9]+)$", re.MULTILINE)
 
 
 class Stat(Struct, frozen=True, gc=False):
@@ -40,7 +41,7 @@ class Stat(Struct, frozen=True, gc=False):
 def stat(content: bytes) -> Stat | None:
     """One process. Its command may hold any byte, brackets and newlines among them: the last bracket ends it."""
     opening, closing = content.find(b"("), content.rfind(b")")
-    fields = content[closing + 1 :].split()
+    fields = content[closing + 1 :].split(None, _STAT_FIELDS)
     if not 0 < opening < closing or len(fields) < _STAT_FIELDS:
         return None
     try:
@@ -81,6 +82,12 @@ def table(content: bytes) -> dict[str, int]:
         if rest and rest[0].isdecimal():
             found[name] = int(rest[0]) * (1024 if rest[1:] == ["kB"] else 1)
     return found
+
+
+def oom_kills(content: bytes) -> int | None:
+    """Of `/proc/vmstat`, which has some 200 lines: how many processes were killed for memory since the boot."""
+    found = _OOM_KILLS.search(content)
+    return int(found[1]) if found is not None else None
 
 
 class CpuTime(Struct, frozen=True, gc=False):
@@ -145,6 +152,35 @@ def interfaces(content: bytes) -> Iterator[Interface]:
         fields = rest.split()
         if colon and len(fields) >= 9 and fields[0].isdecimal() and fields[8].isdecimal():
             yield Interface(name.strip(), int(fields[0]), int(fields[8]))
+
+
+class Disk(Struct, frozen=True, gc=False):
+    """A line of `/proc/diskstats`, since the device is there."""
+
+    read_bytes: int
+    written_bytes: int
+    transfers: int
+    """Reads and writes that were completed."""
+    waited_s: float
+    """How long all of them took together."""
+
+
+_SECTOR_BYTES: Final = 512
+"""Of this file, whatever the device has."""
+_DISK_FIELDS: Final = 11
+
+
+def disks(content: bytes) -> dict[str, Disk]:
+    """By `major:minor`, as mounts name them, and by name: some file systems have numbers of their own."""
+    found: dict[str, Disk] = {}
+    for line in content.decode("utf-8", "replace").splitlines():
+        fields = line.split(None, _DISK_FIELDS)[:_DISK_FIELDS]
+        if len(fields) < _DISK_FIELDS or not all(each.isdecimal() for each in (*fields[:2], *fields[3:])):
+            continue
+        reads, _, read, reading_ms, writes, _, written, writing_ms = map(int, fields[3:])
+        disk = Disk(_SECTOR_BYTES * read, _SECTOR_BYTES * written, reads + writes, (reading_ms + writing_ms) / 1_000)
+        found[f"{fields[0]}:{fields[1]}"] = found[fields[2]] = disk
+    return found
 
 
 class Mount(Struct, frozen=True, gc=False):

@@ -5,8 +5,10 @@ from typing import Final
 
 from msgspec import Struct
 
-from kgents_collector_host.proc import CpuTime, Interface, Mount, Pressure
+from kgents_collector_host.proc import CpuTime, Disk, Interface, Mount, Pressure
 
+SETTLED_S: Final = 30.0
+"""How old a process is when its program is shown: what ends sooner comes and goes with every command."""
 GIVEN_UP_S: Final = 16.0
 """The kernel's limit of the error of its clock; what nothing has ever set begins with it."""
 
@@ -18,6 +20,8 @@ class Machine(Struct, frozen=True):
     """As the configuration calls it, else its host name."""
     id: str = ""
     """Made of its machine id, which itself is confidential; empty: it has none."""
+    alias: str = ""
+    """What each collector calls it until it is started again; empty: not known."""
     boot_id: str = ""
     """New at every start of the kernel."""
     architecture: str = ""
@@ -160,8 +164,8 @@ class Sample(Struct, frozen=True):
     load: tuple[float, float, float] | None = None
     memory: dict[str, int] = {}
     """`/proc/meminfo`, in bytes."""
-    events: dict[str, int] = {}
-    """`/proc/vmstat`: what the kernel counts."""
+    oom_kills: int | None = None
+    """Processes that the kernel killed for memory since its start; None: it does not count them."""
     pressure: dict[str, Pressure] = {}
     """Of `cpu`, `memory` and `io`."""
     interfaces: tuple[Interface, ...] = ()
@@ -192,6 +196,8 @@ class Sample(Struct, frozen=True):
     units: tuple[Unit, ...] | None = None
     """None: there is no systemd, or it does not answer, which is a fault then."""
     units_fault: str = ""
+    disks: dict[str, Disk] = {}
+    """By `major:minor`, and by name."""
     file_systems: tuple[FileSystem, ...] = ()
     faults: tuple[str, ...] = ()
     """What else could not be read."""

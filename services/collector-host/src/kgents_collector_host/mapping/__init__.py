@@ -44,7 +44,7 @@ def observe(
     if before is None:
         history.resume(published, now, scope)
     history.take(now)
-    facts: list[Fact] = [host.fact(before, now, history, scope), *file_system.facts(now, history, scope)]
+    facts: list[Fact] = [host.fact(before, now, history, scope), *file_system.facts(before, now, history, scope)]
     facts += unit.facts(before, now, programs, history, scope)
     facts += program.facts(before, now, programs, network, scope, limit=max_processes)
     unread = []

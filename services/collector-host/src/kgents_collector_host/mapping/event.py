@@ -21,7 +21,7 @@ def events(before: Sample | None, now: Sample, scope: Scope) -> Iterator[Event]:
         yield _event(RESTARTED, "info", f"{scope.host_ref} has started again.", f"{boot_id}:restarted", now, scope)
     if before is None or before.machine.boot_id != boot_id:
         return
-    old, new = before.events.get("oom_kill"), now.events.get("oom_kill")
+    old, new = before.oom_kills, now.oom_kills
     if old is not None and new is not None and new > old:
         count = new - old
         text = f"The kernel of {scope.host_ref} killed {_named(now.victims, count)} for memory."

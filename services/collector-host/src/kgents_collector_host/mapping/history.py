@@ -51,7 +51,7 @@ class History:
             return
         self._boot_id = now.machine.boot_id
         self.unsynchronized_since = _published_time(host, attribute.CLOCK_UNSYNCHRONIZED_SINCE)
-        killed_at, kills = _published_time(host, attribute.OOM_KILLED_AT), now.events.get("oom_kill")
+        killed_at, kills = _published_time(host, attribute.OOM_KILLED_AT), now.oom_kills
         if killed_at is not None and kills is not None:
             self.killed_at = killed_at
             self._kills.extend((_time_s(killed_at, now), count) for count in (kills - 1, kills))
@@ -71,7 +71,7 @@ class History:
             self._kills.clear()
             self.unsynchronized_since = None
         self._take_clock(now)
-        if (kills := now.events.get("oom_kill")) is not None:
+        if (kills := now.oom_kills) is not None:
             if self._kills and kills > self._kills[-1][1]:
                 self.killed_at = now.at.replace(microsecond=0)
             self._kills.append((now.time_s, kills))

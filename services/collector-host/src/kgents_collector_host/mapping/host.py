@@ -3,14 +3,17 @@
 from typing import Final
 
 from kgents_collector_host.mapping.history import History
-from kgents_collector_host.mapping.scope import Fact, Scope, per_second, ratio
+from kgents_collector_host.mapping.scope import Fact, Scope, elapsed, per_second, ratio
 from kgents_collector_host.sample import Machine, Sample
-from kgents_shared.contract.entity import Entity, Value
+from kgents_shared.contract.entity import Connection, Entity, Value
+from kgents_shared.contract.vocabulary import edges
 from kgents_shared.contract.vocabulary.attributes import any_entity, otel
 from kgents_shared.contract.vocabulary.attributes import host as attribute
 from kgents_shared.contract.vocabulary.figures import host as figure
 from kgents_shared.contract.vocabulary.figures.figure import FigureName
 
+SAME_MACHINE: Final = "machine id and run of the kernel"
+"""By which it is the node that another collector sees."""
 _PRESSURES: Final = (
     (figure.CPU_PRESSURE_RATIO, "cpu", "some_s"),
     (figure.MEMORY_PRESSURE_RATIO, "memory", "full_s"),
@@ -31,7 +34,7 @@ def fact(before: Sample | None, now: Sample, history: History, scope: Scope) -> 
             attribute.CLOCK_SYNCHRONIZED: now.clock.is_synchronized if now.clock is not None else None,
         },
         addresses=list(now.addresses),
-        aliases=[f"host-id:{machine.id}"] if machine.id else [],
+        connections=[Connection(edges.SAME_AS, machine.alias, evidence=SAME_MACHINE)] if machine.alias else [],
     )
     total, available = now.memory.get("MemTotal"), now.memory.get("MemAvailable")
     cpu = _cpu_percent(before, now)
@@ -66,11 +69,6 @@ def _attributes(machine: Machine, now: Sample, history: History) -> dict[str, Va
     }
 
 
-def _elapsed_s(before: Sample, now: Sample) -> float:
-    """Between two samples of one run of the machine."""
-    return now.time_s - before.time_s if before.machine.boot_id == now.machine.boot_id else 0.0
-
-
 def _cpu_percent(before: Sample | None, now: Sample) -> float | None:
     """Of one core. A counter that runs backwards, as that of waiting does, makes no figure."""
     if before is None or before.cpu is None or now.cpu is None:
@@ -85,7 +83,7 @@ def _network(before: Sample | None, now: Sample) -> tuple[float | None, float | 
     """Over all interfaces that are in both samples; one whose counters were set back makes the sum unknown."""
     if before is None:
         return None, None
-    elapsed_s = _elapsed_s(before, now)
+    elapsed_s = elapsed(before, now)
     old = {each.name: each for each in before.interfaces}
     rates = [
         (
@@ -110,7 +108,7 @@ def _figures(before: Sample | None, now: Sample, history: History) -> dict[Figur
         figure.MEMORY_AVAILABLE_RATIO: ratio(now.memory.get("MemAvailable"), total),
         figure.LOAD_1M: now.load[0] if now.load is not None else None,
         figure.LOAD_5M: now.load[1] if now.load is not None else None,
-        figure.OOM_KILLS: now.events.get("oom_kill"),
+        figure.OOM_KILLS: now.oom_kills,
         figure.OOM_KILLS_RECENT: history.oom_kills(),
         figure.CLOCK_SKEW_S: now.clock_skew_s,
         figure.CLOCK_MAX_ERROR_S: now.clock.max_error_s if now.clock is not None else None,
@@ -132,6 +130,5 @@ def _figures(before: Sample | None, now: Sample, history: History) -> dict[Figur
     for name, resource, total_s in _PRESSURES:
         if (pressure := now.pressure.get(resource)) is not None and getattr(pressure, total_s) is not None:
             old = before.pressure.get(resource) if before is not None else None
-            elapsed_s = _elapsed_s(before, now) if before is not None else 0.0
-            found[name] = per_second(getattr(old, total_s, None), getattr(pressure, total_s), elapsed_s)
+            found[name] = per_second(getattr(old, total_s, None), getattr(pressure, total_s), elapsed(before, now))
     return found

@@ -28,6 +28,7 @@ class Network:
         """`published`: program and peer of the connections that are published: they count as seen at the start."""
         self._begun = dict.fromkeys(published, SEEN_TWICE)
         self._seen: dict[tuple[str, Ref | str], tuple[int, float]] = {}  # → polls, and when last
+        self._peers: defaultdict[str, list[Ref | str]] = defaultdict(list)  # those that are shown, by program
         self._addresses: dict[str, list[str]] = {}
         self._listening: set[str] = set()
 
@@ -36,13 +37,19 @@ class Network:
         for pair, count in self._begun.items():
             self._seen[pair] = count, now.time_s
         self._begun = {}
-        if now.sockets is None:
-            return
+        if now.sockets is not None:
+            self._take(now, now.sockets, programs, scope)
+        self._peers.clear()
+        for (name, peer), (count, _) in self._seen.items():
+            if count >= SEEN_TWICE:
+                self._peers[name].append(peer)
+
+    def _take(self, now: Sample, sockets: Iterable[Socket], programs: Mapping[str, Program], scope: Scope) -> None:
         owner = _Owners(now, programs)
         listeners = Listeners(now, owner.of)
         self._listening = listeners.names
         self._addresses = _addresses(listeners.of_machine(), now.addresses)
-        found = {_pair(each, owner, listeners, scope) for each in now.sockets}
+        found = {_pair(each, owner, listeners, scope) for each in sockets}
         for pair in (each for each in found if each is not None):
             self._seen[pair] = self._seen.get(pair, (0, 0.0))[0] + 1, now.time_s
         self._seen = {pair: seen for pair, seen in self._seen.items() if now.time_s - seen[1] <= KEPT_S}
@@ -57,8 +64,7 @@ class Network:
 
     def edges(self, name: str) -> list[Connection]:
         """Whom a program is connected to."""
-        peers = [peer for (program, peer), (count, _) in self._seen.items() if program == name and count >= SEEN_TWICE]
-        shown = sorted(peers, key=lambda each: (isinstance(each, str), str(each)))[:PEERS_MAX]
+        shown = sorted(self._peers.get(name, ()), key=lambda each: (isinstance(each, str), str(each)))[:PEERS_MAX]
         return [Connection(kind=edges.NETWORK, peer=each, evidence=EVIDENCE) for each in shown]
 
 

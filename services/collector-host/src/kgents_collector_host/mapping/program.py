@@ -3,13 +3,14 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from kgents_collector_host.mapping.scope import SETTLED_S, Fact, Scope, per_second
+from kgents_collector_host.mapping.scope import Fact, Scope, elapsed, per_second
 from kgents_collector_host.place import Place, place_of
-from kgents_collector_host.sample import Process, Sample
+from kgents_collector_host.sample import SETTLED_S, Process, Sample
 from kgents_shared.contract.entity import Connection, Entity
 from kgents_shared.contract.vocabulary import edges, kinds
 from kgents_shared.contract.vocabulary.attributes import any_entity, otel
@@ -59,6 +60,7 @@ def programs(now: Sample) -> dict[str, Program]:
     return made
 
 
+@lru_cache(maxsize=4096)
 def command_name(command: str) -> str:
     """What a program is called."""
     return found[0] if (found := _NAME.match(command)) else "unnamed"
@@ -77,7 +79,7 @@ def facts(
     settled = [each for each in found.values() if is_settled(each, now)]
     shown = _shown(settled, network, scope, limit)
     old = {each.key: each for each in (before.processes or ())} if before is not None else {}
-    elapsed_s = now.time_s - before.time_s if before is not None else 0.0
+    elapsed_s = elapsed(before, now)
     for each in shown:
         entity = _entity(each, network, scope)
         cpu = _cpu_percent(each.processes, old, elapsed_s)

@@ -6,6 +6,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from kgents_collector_host.sample import Sample
 from kgents_shared.contract.entity import Connection, Entity, Ref
 from kgents_shared.contract.pulse import ResourcePulse, unread_of
 from kgents_shared.contract.vocabulary import edges, kinds
@@ -13,9 +14,6 @@ from kgents_shared.contract.vocabulary.figures.figure import FigureName
 
 SOURCE: Final = "host"
 """The source of one machine is `host-<its name>`: each is observed, and attested, by itself."""
-
-SETTLED_S: Final = 30.0
-"""How old a process is when its program is shown: what ends sooner comes and goes with every command."""
 
 
 class Fact(Struct, frozen=True):
@@ -79,6 +77,12 @@ class Scope(Struct, frozen=True):
             custom={str(name): value for name, value in figures.items()},
             unread=unread_of(**(unread or {})),
         )
+
+
+def elapsed(before: Sample | None, now: Sample) -> float:
+    """Seconds between two samples of one run of the machine; 0: nothing can be compared."""
+    is_same_run = before is not None and before.machine.boot_id == now.machine.boot_id
+    return now.time_s - before.time_s if before is not None and is_same_run else 0.0
 
 
 def per_second(before: float | None, now: float | None, elapsed_s: float) -> float | None:

@@ -6,7 +6,7 @@ from typing import Final
 
 from kgents_collector_host.mapping.history import OFTEN, RESTARTING, History
 from kgents_collector_host.mapping.program import OVERFLOW, Program, is_settled
-from kgents_collector_host.mapping.scope import Fact, Scope, per_second
+from kgents_collector_host.mapping.scope import Fact, Scope, elapsed, per_second
 from kgents_collector_host.sample import Sample, Unit
 from kgents_shared.contract.entity import Entity
 from kgents_shared.contract.vocabulary import kinds
@@ -61,7 +61,7 @@ def _fact(unit: Unit, history: History, before: Sample | None, now: Sample, scop
     if used is None:  # it runs nothing
         return Fact(entity, scope.pulse(entity, figures) if figures else None)
     old = before.groups.get(unit.cgroup) if before is not None else None
-    elapsed_s = now.time_s - before.time_s if before is not None else 0.0
+    elapsed_s = elapsed(before, now)
     cpu = per_second(old.cpu_s if old is not None else None, used.cpu_s, elapsed_s)
     cpu_percent = 100.0 * cpu if cpu is not None else None
     pulse = scope.pulse(

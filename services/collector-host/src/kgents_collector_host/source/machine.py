@@ -6,7 +6,6 @@ import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from hmac import digest
 from typing import Final
 
 from kgents_collector_host import proc
@@ -22,10 +21,9 @@ from kgents_collector_host.source.namespaces import Namespaces
 from kgents_collector_host.source.processes import Processes
 from kgents_collector_host.source.space import Spaces
 from kgents_collector_host.source.systemd import Systemd
+from kgents_shared.contract import host_identity
 from kgents_shared.runtime.clock import Clock
 
-APPLICATION: Final = b"kgents host.id"
-"""What the machine id is mixed with: it is confidential, and what is published cannot be turned back into it."""
 SPACE_INTERVAL_S: Final = 30.0
 SMALLEST_BYTES: Final = 64 << 20
 """File systems below are configuration: a lock directory, the variables of the firmware."""
@@ -84,7 +82,7 @@ class Source:
             cpu=proc.cpu_time(root.read("/proc/stat") or b""),
             load=proc.load(root.read("/proc/loadavg") or b""),
             memory=proc.table(root.read("/proc/meminfo") or b""),
-            events=proc.table(root.read("/proc/vmstat") or b""),
+            oom_kills=proc.oom_kills(root.read("/proc/vmstat") or b""),
             pressure={
                 name: proc.pressure(content)
                 for name in ("cpu", "memory", "io")
@@ -109,6 +107,7 @@ class Source:
             groups={path: self._processes.group(path) for path in paths if place_of(path).unit},
             units=units if isinstance(units, tuple) else None,
             units_fault=units if isinstance(units, str) else "",
+            disks=proc.disks(root.read("/proc/diskstats") or b""),
             file_systems=self._file_systems,
             faults=(
                 *_faults(is_hidden=is_hidden, sockets=sockets),
@@ -148,12 +147,13 @@ class Source:
 def _machine(root: Root, name: str) -> Machine:
     found = os.uname()
     machine_id = root.text("/etc/machine-id") or root.text("/var/lib/dbus/machine-id")
-    is_one = len(machine_id) == 32  # before its first start an image has another word there
+    boot_id = root.text("/proc/sys/kernel/random/boot_id")
     system = dict(line.partition("=")[::2] for line in root.text("/etc/os-release").splitlines())
     return Machine(
         name=name,
-        id=digest(machine_id.encode(), APPLICATION, "sha256").hex()[:32] if is_one else "",
-        boot_id=root.text("/proc/sys/kernel/random/boot_id"),
+        id=host_identity.host_id(machine_id),
+        alias=host_identity.alias(machine_id, boot_id),
+        boot_id=boot_id,
         architecture=found.machine,
         kernel=found.release,
         system=system.get("PRETTY_NAME", "").strip('"'),

@@ -46,7 +46,8 @@ class Namespaces:
         of: dict[tuple[int, int], int] = {}
         time_slice = TimeSlice()
         for each in processes:
-            await time_slice.checkpoint()
+            if time_slice.is_over:
+                await time_slice.checkpoint()
             number = self._of.get(each.key)
             if number is None:
                 number = self._root.inode(f"/proc/{each.pid}/net/tcp") or self._own  # it has ended, or is a zombie

@@ -1,6 +1,5 @@
 """Nodes: a Node → the node entity, by its conditions."""
 
-import hmac
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -8,6 +7,7 @@ from kgents_collector_k8s.mapping.entity import Attributes, Status, entity
 from kgents_collector_k8s.mapping.fragment import Fragment, Kind, Scope
 from kgents_collector_k8s.objects.cluster import Node
 from kgents_collector_k8s.objects.metadata import condition, holds
+from kgents_shared.contract import host_identity
 from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.contract.vocabulary.attributes import any_entity, otel
 from kgents_shared.contract.vocabulary.attributes import kubernetes as attribute
@@ -67,7 +67,7 @@ def _machine(node: Node) -> Attributes:
         attribute.KUBELET_VERSION: info.kubelet_version,
         otel.CONTAINER_RUNTIME_NAME: runtime,
         otel.CONTAINER_RUNTIME_VERSION: version,
-        otel.HOST_ID: _host_id(info.machine_id),
+        otel.HOST_ID: host_identity.host_id(info.machine_id),
         otel.HOST_ARCH: info.architecture,
         otel.OS_TYPE: info.operating_system,
         otel.OS_DESCRIPTION: info.os_image,
@@ -75,11 +75,6 @@ def _machine(node: Node) -> Attributes:
         otel.CLOUD_RESOURCE_ID: node.spec.provider_id,
         **{name: labels[label] for label, name in _WELL_KNOWN.items() if label in labels},
     }
-
-
-def _host_id(machine_id: str) -> str:
-    """An id that only kgents has of this machine, as machine-id(5) asks for: the original is confidential."""
-    return hmac.digest(machine_id.encode(), b"kgents", "sha256")[:16].hex() if machine_id else ""
 
 
 def _roles(labels: Mapping[str, str]) -> list[str]:
@@ -112,6 +107,9 @@ def _aliases(node: Node) -> Iterator[str]:
     yield from (
         each.address for each in node.status.addresses or () if each.type in ("Hostname", "InternalDNS", "ExternalDNS")
     )
+    info = node.status.node_info
+    if alias := host_identity.alias(info.machine_id, info.boot_id):
+        yield alias
 
 
 KIND: Final = Kind(kinds.NODE, "Node", "", "v1", "nodes", Node, fragment, is_namespaced=False)

@@ -45,6 +45,7 @@ class NodeInfo(Lean, frozen=True, gc=False):
     """What runs on the machine."""
 
     machine_id: str = field(default="", name="machineID")
+    boot_id: str = field(default="", name="bootID")
     kernel_version: str = ""
     os_image: str = ""
     container_runtime_version: str = ""

@@ -13,6 +13,7 @@ from typing import Any, Final
 from msgspec import Struct, structs
 
 from kgents_collector_otel.mapping import metric_wire as wire
+from kgents_shared.contract import host_identity
 from kgents_shared.contract.entity import Connection, Entity, Ref, Value
 from kgents_shared.contract.otel_entities import CLUSTER, RELATIONS, TYPES
 from kgents_shared.contract.vocabulary.attributes import otel, otel_event
@@ -108,7 +109,9 @@ class Entities:
         given = {name: str(value)[:_TEXT_MAX] for name, value in {**description, **id_}.items() if value is not None}
         if described is None or not given.get(described.name):
             return None
-        uid = given.get(described.uid, "") if described.uid else ""
+        uid = _uid(described.uid, given)
+        if otel.HOST_ID in given:
+            given[otel.HOST_ID] = host_identity.shown(given[otel.HOST_ID])
         ref = Ref(self._cluster, described.kind, given[described.name], given.get(described.namespace, ""))
         attributes: dict[str, Value] = {name: given[name] for name in _ATTRIBUTES if name in given}
         aliases = [f"{described.alias}:{uid}"] if described.alias and uid else []
@@ -132,7 +135,7 @@ class Entities:
         key, described = _key(type_, id_), TYPES.get(type_)
         if key in self._known or described is None:
             return key if key in self._known else None
-        uid, name = str(id_.get(described.uid, "")), str(id_.get(described.name, ""))
+        uid, name = _uid(described.uid, id_), str(id_.get(described.name, ""))
         for found, known in self._known.items():
             ref = known.entity.ref
             if (
@@ -155,6 +158,12 @@ class Entities:
             return Ref(self._cluster, described.kind, id_[described.name], id_.get(described.namespace, ""))
         uid = id_.get(described.uid, "") if described.uid else ""
         return f"{described.alias}:{uid}" if described.alias and uid else None
+
+
+def _uid(name: str, given: Mapping[str, Any]) -> str:
+    """What is published of the uid: the machine id of a host, which is often its `host.id`, is confidential."""
+    uid = str(given.get(name, "")) if name else ""
+    return host_identity.shown(uid) if name == otel.HOST_ID else uid
 
 
 def _key(type_: str, id_: Mapping[str, Any]) -> Hashable:

@@ -61,6 +61,15 @@ AVAILABLE_BYTES: Final = _file_system("available_bytes", "By", "Space left to pr
 INODES_USED_RATIO: Final = _file_system(
     "inodes_used_ratio", "1", "Files and directories, as a share of what it holds at most."
 )
+DISK_READ_BYTES_PER_SEC: Final = _file_system(
+    "disk_read_bytes_per_sec", "By/s", "What its device reads, for all that is on that device."
+)
+DISK_WRITTEN_BYTES_PER_SEC: Final = _file_system(
+    "disk_written_bytes_per_sec", "By/s", "What its device writes, for all that is on that device."
+)
+DISK_TRANSFER_S: Final = _file_system(
+    "disk_transfer_s", "s", "How long a read or write of its device takes on average, waiting included."
+)
 FULL_IN_S: Final = _file_system(
     "full_in_s", "s", "When it is full if it goes on as within the last hour, half hour and ten minutes alike."
 )
