@@ -149,6 +149,26 @@ async def test_no_write_that_is_on_its_way_counts(both: Stores) -> None:
     assert ["settle_s" in each for each in unsettled.facts.faults] == [True]
 
 
+async def test_row_that_is_marked_as_deleted_counts_as_not_there(both: Stores) -> None:
+    await both.fill(3_000)
+    for key in range(1, 16):
+        del both.vectors[key]
+    for kind, unmarked, marked in (("boolean", "false", "true"), ("timestamptz", "null", "now()")):
+        await both.postgres.sql(
+            f"alter table articles add column gone {kind} default {unmarked}; analyze articles; "  # noqa: S608 - our own
+            f"update articles set gone = {marked} where id <= 20; grant select (gone) on articles to kgents"
+        )
+        async with both.polls(deleted="gone", sample=5_000) as polls:
+            whole = await polls.poll()
+        assert (verdicts(whole), whole.pulse.custom["coherency_rows"]) == ((0, None, 5), 2_980)
+        async with both.polls(deleted="gone", sample=10) as polls:
+            part = await polls.poll()
+        assert (part.pulse.custom["coherency_missing"], part.pulse.custom["coherency_rows"]) == (0, None)
+        await both.postgres.sql("alter table articles drop column gone")
+    async with both.polls(sample=5_000) as polls:
+        assert verdicts(await polls.poll()) == (15, None, 0)
+
+
 async def test_store_that_cannot_be_read_is_not_known_and_never_a_verdict(both: Stores) -> None:
     await both.fill(100)
     del both.vectors[1]
@@ -196,6 +216,7 @@ async def test_what_cannot_be_compared_is_named(both: Stores) -> None:
         ("select 1", {"payload_key": "document"}, "payload index"),
         ("select 1", {"collection": "others"}, 'a collection "others"'),
         ("select 1", {"revision": "body", "payload_revision": "revision"}, "text"),
+        ("select 1", {"deleted": "body"}, "boolean"),
         ("select 1", {"database": "nowhere"}, "nowhere"),
         ("alter table articles alter id type text", {}, "payload_key"),
         ("alter table articles drop constraint articles_pkey", {}, "create one"),

@@ -43,6 +43,10 @@ class CoherencyTarget(Target, frozen=True, kw_only=True, forbid_unknown_fields=T
     revision: Identifier | None = None
     """Its column that grows with every change: an integer or a timestamp. null: what is stale is not known."""
 
+    deleted: Identifier | None = None
+    """Its column that marks a row as deleted: a boolean that is true, or a time that is set. Such a row counts as not
+    there, so its vector as one without a row."""
+
     collection: Annotated[str, Meta(min_length=1, max_length=255)]
     """The Qdrant collection."""
 

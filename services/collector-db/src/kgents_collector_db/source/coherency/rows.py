@@ -43,7 +43,12 @@ class Table(Struct, frozen=True):
     key_type: str | None
     updated_at_type: str | None
     revision_type: str | None
+    deleted_type: str | None
     is_indexed: bool
+
+    @property
+    def types(self) -> queries.Columns:
+        return queries.Columns(self.updated_at_type, self.deleted_type)
 
     @property
     def pages(self) -> int:
@@ -98,25 +103,23 @@ class Rows:
 
     async def sample(self, most: int, random: Random) -> Drawn:
         """Single rows at random, each as likely as any other; about `most`, or all if there are no more."""
-        pages, target, kind = self.table.pages, self._target, self.table.updated_at_type
+        pages, target, types = self.table.pages, self._target, self.table.types
         if pages <= most:
-            count = int((await self._fetch(queries.count(target)))[0]["rows"])
+            count = int((await self._fetch(queries.count(target, types)))[0]["rows"])
             percent = min(100.0, 100.0 * most / max(1, count))
-            found = await self._fetch(queries.some_rows(target, kind), percent)
+            found = await self._fetch(queries.some_rows(target, types), percent)
             return Drawn([self._row(each) for each in found], count, percent == 100.0)
-        about = self.table.rows_about
+        about, is_known = self.table.rows_about, self.table.rows_about >= 0 and target.deleted is None
         in_page = max(1.0, about / pages)
         percent = 100.0 * min(most, ROWS_READ_MAX / in_page) / pages
-        found = await self._fetch(queries.row_of_pages(target, kind), percent)
-        return Drawn(
-            drawn([self._row(each) for each in found], random.random), int(about) if about >= 0 else None, False
-        )
+        found = await self._fetch(queries.row_of_pages(target, types), percent)
+        return Drawn(drawn([self._row(each) for each in found], random.random), int(about) if is_known else None, False)
 
     async def of_keys(self, keys: Iterable[Key]) -> dict[Key, list[Revision | None]]:
         """The revisions of the rows with these keys; a key without a row is left out."""
         given = sorted(keys, key=str)
         found: dict[Key, list[Revision | None]] = {}
-        sql = queries.rows_of_keys(self._target, _ARRAYS[self.table.key_kind])
+        sql = queries.rows_of_keys(self._target, self.table.types, _ARRAYS[self.table.key_kind])
         for row in map(self._row, await self._fetch(sql, given) if given else ()):
             if row.key is not None:
                 found.setdefault(row.key, []).append(row.revision)
@@ -136,7 +139,7 @@ class Rows:
         if identity.in_recovery:
             where = self._server.address
             raise _unusable(f"a primary at {where}", "a standby, whose rows may be old", "name the primary")
-        arguments = (target.schema, target.table, target.key, target.updated_at, target.revision)
+        arguments = (target.schema, target.table, target.key, target.updated_at, target.revision, target.deleted)
         found = await self._fetch(queries.DESCRIBE, *arguments)
         if not found:
             raise _unusable(f"a table {queries.table(target)}", "none of that name", "correct it, or `database`")
@@ -156,6 +159,7 @@ class Rows:
         for column, kind, allowed in (
             (target.updated_at, table.updated_at_type, _TIMES),
             (target.revision, table.revision_type, (*_INTEGERS, *_TIMES)),
+            (target.deleted, table.deleted_type, ("boolean", *_TIMES)),
         ):
             if column is not None and kind not in allowed:
                 expected = f"{queries.quoted(column)} in {name} with one of the types {', '.join(allowed)}"
@@ -189,7 +193,9 @@ class Rows:
 
     def _forbidden(self) -> UnreachableError:
         target = self._target
-        columns = [each for each in (target.key, target.updated_at, target.revision) if each is not None]
+        columns = [
+            each for each in (target.key, target.updated_at, target.revision, target.deleted) if each is not None
+        ]
         granted = ", ".join([*map(queries.quoted, columns), "ctid"])
         grant = f"GRANT SELECT ({granted}) ON {queries.table(target)} TO {queries.quoted(self._server.user)}"
         schema = f"GRANT USAGE ON SCHEMA {queries.quoted(target.schema)} TO {queries.quoted(self._server.user)}"
