@@ -14,9 +14,13 @@ from kgents_shared.contract.recording import PUBLISHED, STATE, Encoder, Recordin
 
 pytestmark = pytest.mark.property
 AT = datetime(2026, 1, 1, tzinfo=UTC)
-BODIES = st.binary(max_size=200) | st.builds(
-    lambda value: json.dumps(value).encode(),
-    st.dictionaries(st.text(max_size=5), st.integers() | st.floats() | st.text(max_size=20), max_size=4),
+BODIES = (
+    st.binary(max_size=200)
+    | st.just(b'{"a":\r1}')
+    | st.builds(
+        lambda value: json.dumps(value).encode(),
+        st.dictionaries(st.text(max_size=5), st.integers() | st.floats() | st.text(max_size=20), max_size=4),
+    )
 )
 ROWS = st.lists(
     st.builds(

@@ -209,5 +209,5 @@ def _lines(file: BinaryIO) -> Iterator[bytes]:
             if len(content) >= _MEMBER_MAX:
                 raise RecordingError("expected a recording of `kgents record`, found parts that are too large")
             waiting = member.unconsumed_tail or member.unused_data
-        yield from content.splitlines()
+        yield from content.removesuffix(b"\n").split(b"\n")  # a body may hold the other ends of lines
         waiting = waiting or file.read(_READ_BYTES)
