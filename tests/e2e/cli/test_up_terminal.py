@@ -1,5 +1,6 @@
 """`kgents up` as a newcomer runs it: on a terminal, of any size, until Ctrl-C."""
 
+import os
 import re
 import signal
 from pathlib import Path
@@ -42,13 +43,21 @@ async def test_this_machine_is_seen_alive_and_ctrl_c_leaves_the_terminal_as_it_w
     assert "Traceback" not in terminal.written
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 async def test_a_signal_leaves_the_terminal_as_it_was(tmp_path: Path, number: signal.Signals) -> None:
     with up(tmp_path, *ONLY_BUILDER) as terminal:
         await eventually(lambda: terminal.picture)
         terminal.process.send_signal(number)
         terminal.ended()
         await eventually(lambda: LEFT in terminal.written)
+
+
+async def test_why_a_service_refuses_its_configuration_is_found_after_the_picture_is_gone(tmp_path: Path) -> None:
+    log = tmp_path / "data" / "services.log"
+    with up(tmp_path, *ONLY_BUILDER, environ={"KGENTS__TOPOLOGY_BUILDER__CLUSTERZ": "[]"}) as terminal:
+        assert terminal.ended() == 78
+        await eventually(lambda: f"its errors are in {log}" in terminal.written.partition(LEFT)[2].replace("\r\n", ""))
+    assert "CLUSTERZ" in log.read_text()
 
 
 async def test_a_terminal_that_moves_no_cursor_gets_lines(tmp_path: Path) -> None:
@@ -63,5 +72,10 @@ async def test_without_colours_nothing_is_told_by_colour_alone(tmp_path: Path) -
     with up(tmp_path, *ONLY_BUILDER, environ={"NO_COLOR": "1"}) as terminal:
         await eventually(lambda: terminal.picture)
         assert "\x1b[1m" not in terminal.written
+        (builder,) = [
+            each for each in descendants(terminal.process.pid) if "run topology-builder" in command_line(each)
+        ]
+        os.kill(builder, signal.SIGKILL)
+        await eventually(lambda: any(" topology-builder ended with exit code -9" in line for line in terminal.picture))
         terminal.process.send_signal(signal.SIGTERM)
         terminal.ended()

@@ -69,11 +69,15 @@ async def test_the_next_dashboard_begins_with_the_screen_and_filters_of_the_last
         await shown.until("web")
         await shown.press("slash")
         await shown.type("cart")
-        await shown.press("enter", "T", "6")
+        await shown.press("enter", "T", "o", "o")
+        await shown.until("by name")
+        await shown.press("6", "o")
         await shown.until("BackOff")
+        await shown.until("only entities have another order")
     assert (kept.screen, kept.filters, kept.theme) == ("events", {"entities": "cart"}, "kgents-light")
     async with dashboard(live(bus), kept=kept) as shown:
         await shown.until("BackOff")
         await shown.press("1")
         await shown.until("1 of 2")
         assert " web " not in shown.text
+        await shown.until("by name")

@@ -1,6 +1,7 @@
 """Rows, windows, filters and cells: what is drawn after each change is what would be drawn from the beginning."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from kgents_cli.ui.cells import fitted, spark
 from kgents_cli.ui.columns import ENTITIES, laid_out
 from kgents_cli.ui.filter import passes
 from kgents_cli.ui.item import Item
+from kgents_cli.ui.orders import ORDERS, WORST
 from kgents_cli.ui.palette import PALETTES, contrast
 from kgents_cli.ui.window import Window
 from kgents_shared.contract.entity import Ref
@@ -19,7 +21,9 @@ LEVELS = ("critical", "warning", "unknown", "healthy")
 
 
 def item(name: str, level: str = "healthy", why: str = "") -> Item:
-    return Item(f"c.pod.shop.{name}", Ref("c", "pod", name, "shop"), level, None, "running", why, None, "", False)
+    ref, number = Ref("c", "pod", name, "shop"), name.removeprefix("n")
+    created_at = datetime.fromtimestamp(int(number) % 7, UTC) if number.isdecimal() and int(number) % 5 else None
+    return Item(f"c.pod.shop.{name}", ref, level, None, "running", why, created_at, "", False)
 
 
 CHANGES = st.lists(
@@ -35,6 +39,7 @@ DEEDS = st.one_of(
     st.integers(1, 12).map(lambda each: ("resize", each)),
     st.sampled_from(["", "n1", "level:critical", "!n2"]).map(lambda each: ("filter", each)),
     st.just(("release", None)),
+    st.sampled_from([*ORDERS.values()]).map(lambda each: ("reorder", each.of)),
 )
 
 
@@ -50,7 +55,7 @@ def test_lines_that_do_not_differ_are_not_named_and_the_selection_stays(deeds: S
     window: Window[Item] = Window(lambda each: each.order)
     window.resize(6)
     model: dict[str, Item] = {}
-    accepts = passes("")
+    accepts, order = passes(""), WORST.of
     for name, value in deeds:
         before, key, was_chosen = picture(window), window.key, window.is_chosen
         if name == "put":
@@ -67,8 +72,9 @@ def test_lines_that_do_not_differ_are_not_named_and_the_selection_stays(deeds: S
             accepts = passes(str(value))
             window.filter(accepts)
         else:
+            order = value if name == "reorder" else order  # type: ignore[assignment]
             getattr(window, name)(*([] if value is None else [value]))
-        expected = sorted((each for each in model.values() if accepts(each)), key=lambda each: each.order)
+        expected = sorted((each for each in model.values() if accepts(each)), key=order)
         assert [window.listing.at(row) for row in range(len(window.listing))] == expected
         assert (window.key or "") in window.listing if expected else window.key is None
         assert 0 <= window.top <= max(0, len(expected) - window.height)
@@ -81,6 +87,7 @@ def test_a_cell_is_exactly_as_wide_as_its_column_and_holds_nothing_that_a_termin
     found = fitted(text, width, is_ascii=is_ascii)
     assert cell_len(found) == width
     assert found.isprintable()
+    assert found.isascii() or not is_ascii
 
 
 @given(st.integers(17, 250))

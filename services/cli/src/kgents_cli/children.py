@@ -10,7 +10,8 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
-from kgents_cli.output import note
+import msgspec
+
 from kgents_shared.contract.errors import ConfigError
 
 KEEPER: Final = "read _; kill -KILL 0"
@@ -28,6 +29,15 @@ Show = Callable[[str, bytes], None]
 """Takes the name of a process and a line that it wrote."""
 
 
+class Log(msgspec.Struct, frozen=True):
+    """Where goes what processes write, and what happens to them."""
+
+    show: Show
+    note: Callable[[str], None]
+    place: str
+    """Where a reader finds it afterwards: `above`, or `in` a file."""
+
+
 @asynccontextmanager
 async def process_group() -> AsyncIterator[int]:
     """A process group that ends with the block, or with this process."""
@@ -42,7 +52,7 @@ async def process_group() -> AsyncIterator[int]:
         await keeper.wait()
 
 
-async def keep_running(name: str, command: Sequence[str], environ: Mapping[str, str], group: int, show: Show) -> None:
+async def keep_running(name: str, command: Sequence[str], environ: Mapping[str, str], group: int, log: Log) -> None:
     """Run a program, show what it writes, and restart it whenever it ends. Never returns.
 
     Raises:
@@ -52,12 +62,12 @@ async def keep_running(name: str, command: Sequence[str], environ: Mapping[str, 
     backoff_s = BACKOFF_FIRST_S
     while True:
         started = loop.time()
-        code = await _run(name, command, environ, group, show)
+        code = await _run(name, command, environ, group, log.show)
         if code == EXIT_CONFIG:
-            raise ConfigError([f"{name} cannot use its configuration; its errors are above"])
+            raise ConfigError([f"{name} cannot use its configuration; its errors are {log.place}"])
         if loop.time() - started > STABLE_AFTER_S:
             backoff_s = BACKOFF_FIRST_S
-        note(f"kgents: {name} ended with exit code {code}; restarting it in {backoff_s:g} s")
+        log.note(f"kgents: {name} ended with exit code {code}; restarting it in {backoff_s:g} s")
         await asyncio.sleep(backoff_s)
         backoff_s = min(2 * backoff_s, BACKOFF_MAX_S)
 

@@ -5,13 +5,12 @@ import fcntl
 import re
 import shutil
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final
 
 from kgents_cli.children import BACKOFF_FIRST_S, stop
-from kgents_cli.output import note
 from kgents_cli.ports import is_free
 from kgents_shared.contract.errors import KgentsError
 
@@ -106,8 +105,8 @@ class EmbeddedServer:
         self._port = int(_found(_LISTEN, text))
         self._monitor_port = int(_found(_MONITOR, text))
 
-    async def keep_running(self) -> None:
-        """Restart it whenever it ends. Never returns."""
+    async def keep_running(self, note: Callable[[str], None]) -> None:
+        """Restart it whenever it ends, and say so. Never returns."""
         while self._process is not None:
             code = await self._process.wait()
             note(f"kgents: nats-server ended with exit code {code}; restarting it in {BACKOFF_FIRST_S:g} s")

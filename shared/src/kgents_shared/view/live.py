@@ -10,6 +10,7 @@ by comparison, and what vanished is reported as removed. What its writers do not
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import aclosing
+from datetime import datetime
 from functools import partial
 from itertools import islice
 from typing import Final, TypeVar
@@ -108,6 +109,11 @@ class Live:
     def heard_s(self) -> float:
         """When the server last answered, by the monotonic clock of this machine."""
         return self._liveness.heard_s
+
+    @property
+    def server_time(self) -> datetime | None:
+        """Now, by the server's clock; None: it has not answered yet."""
+        return self._liveness.server_time
 
     async def updates(self) -> AsyncGenerator[Update, None]:
         """The snapshot, then every change; never ends. An update counts as handled when the next one is asked for."""

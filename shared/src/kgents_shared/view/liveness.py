@@ -6,6 +6,7 @@ The server is asked for its time actively, so silence is noticed when no message
 import time
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
+from datetime import UTC, datetime
 from typing import Final
 
 from kgents_shared.bus.client import Bus
@@ -23,6 +24,7 @@ from kgents_shared.contract.subjects import ROOT
 from kgents_shared.view.writers import Writers
 
 STREAM: Final = NAME_BY_SIGNAL["meta"]
+_NS_PER_S: Final = 1_000_000_000
 
 _log = get_logger(__name__)
 
@@ -48,6 +50,14 @@ class Liveness:
     def clusters(self) -> list[str]:
         """Those of which a service has reported."""
         return self._writers.clusters
+
+    @property
+    def server_time(self) -> datetime | None:
+        """Now, by the server's clock, as it last said; None: it has not."""
+        if not self._now_ns:
+            return None
+        passed_s = time.monotonic() - self.heard_s
+        return datetime.fromtimestamp(self._now_ns / _NS_PER_S + passed_s, UTC)
 
     def silent(self, clusters: Iterable[str]) -> Scopes:
         """What the services do not keep up to date in these clusters now; empty before the first tick.

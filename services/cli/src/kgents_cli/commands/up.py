@@ -15,7 +15,7 @@ import msgspec
 from kgents_cli import demonstration, screen, terminal, web_address
 from kgents_cli.auditing.recording import provisioned
 from kgents_cli.board import Head
-from kgents_cli.children import keep_running, process_group
+from kgents_cli.children import Log, keep_running, process_group
 from kgents_cli.connection import connected
 from kgents_cli.discovery import Finding, detect, useful
 from kgents_cli.embedded import DEFAULT_PORT, EmbeddedServer, embedded_server, owned
@@ -123,7 +123,9 @@ def _start(
 
 async def _up(plan: Plan, common: CommonConfig) -> None:
     stopping = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` has it
+            asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     directory = Path(common.data_dir)
     with owned(directory):
         async with process_group() as group, _server(plan, directory, group) as server:
@@ -226,20 +228,20 @@ async def _live(
     board: LiveBoard | None,
 ) -> None:
     """Run everything until it is time to stop."""
-    environ, show_log = _environ(plan, common, server), relay(list(plan.services))
+    environ, log = _environ(plan, common, server), Log(relay(list(plan.services)), note, "above")
     show = screen.show_records if plan.as_json else screen.show_tree
     if board is not None:
         show = board.show
-        show_log = relay_to(Path(common.data_dir) / "services.log", board.note) if sys.stderr.isatty() else show_log
+        if sys.stderr.isatty():  # what is written there would be on the picture
+            file = Path(common.data_dir) / "services.log"
+            log = Log(relay_to(file, board.note), lambda text: board.note(text, "warning"), f"in {file}")
     async with asyncio.TaskGroup() as tasks:
-        work = [
-            tasks.create_task(keep_running(name, _command(name), environ, group, show_log)) for name in plan.services
-        ]
+        work = [tasks.create_task(keep_running(name, _command(name), environ, group, log)) for name in plan.services]
         work.append(tasks.create_task(show(bus)))
         if plan.is_demo:
             work.append(tasks.create_task(demonstration.play_again_and_again(bus)))
         if server is not None:
-            work.append(tasks.create_task(server.keep_running()))
+            work.append(tasks.create_task(server.keep_running(log.note)))
         with suppress(TimeoutError):
             async with asyncio.timeout(plan.duration_s):
                 await stopping.wait()

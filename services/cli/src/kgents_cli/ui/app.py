@@ -209,6 +209,10 @@ class Dashboard(App[int]):
         for each in (self.table, self.frame.header, self.frame.tabs, self.frame.footer, self.prompt.label):
             each.refresh()
 
+    def action_order(self) -> None:
+        """The next order of entities."""
+        self.say(self.filling.next_order())
+
     def action_filter(self) -> None:
         """Ask for a filter."""
         self.prompt.ask(" / ", self.filling.filter_text, lambda _: self._close_prompt(), self.use_filter)

@@ -9,7 +9,6 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from kgents_cli.ui.cells import printable
 from kgents_cli.ui.ink import Ink
 from kgents_cli.ui.part import Part
 
@@ -52,7 +51,7 @@ class Bar(Widget):
         """Do what the part stands for."""
         start = 0
         for part, action in zip(self._left, self._actions, strict=False):
-            end = start + Segment(self._text(part)).cell_length
+            end = start + Segment(self._ink.text(part)).cell_length
             if start <= event.x < end and action:
                 self.post_message(self.Clicked(action))
             start = end
@@ -60,8 +59,6 @@ class Bar(Widget):
     def _segments(self, parts: Sequence[Part]) -> list[Segment]:
         styles = ((part, "cursor" if part.style == "cursor" else "bar") for part in parts)
         return [
-            Segment(self._text(part), self._ink.of("bold" if on == "cursor" else part.style, on)) for part, on in styles
+            Segment(self._ink.text(part), self._ink.of("bold" if on == "cursor" else part.style, on))
+            for part, on in styles
         ]
-
-    def _text(self, part: Part) -> str:
-        return f"{self._ink.mark(part.level)} {printable(part.text)}" if part.level else printable(part.text)

@@ -23,14 +23,14 @@ PEERS_MAX: Final = 40
 _SEVERITIES: Final = {"info": "healthy", "error": "critical"}
 
 
-def lines_of(found: Described, now: datetime, *, is_ascii: bool = False) -> Iterator[Line]:
+def lines_of(found: Described, now: datetime) -> Iterator[Line]:
     """The description of an entity."""
     view = found.view
     yield (Part(str(view.ref), "title"), Part(f"  in cluster {view.ref.cluster}", "dim"))
     yield from _basics(view, now)
     yield from _section("Health", _health(view, now))
     yield from _section("Alerts", _alerts(view))
-    yield from _section(*_figures(found.pulses, now, is_ascii=is_ascii))
+    yield from _section(*_figures(found.pulses, now))
     yield from _section("Connections", _connections(found))
     yield from _section("Events", _events(found.events))
     if view.topology is not None:
@@ -75,20 +75,20 @@ def _alerts(view: EntityView) -> Iterator[Line]:
         yield (state, Part(f"{alert.check}  ", "accent"), Part(alert.text), Part(since, "dim"))
 
 
-def _figures(pulses: Sequence[Pulse], now: datetime, *, is_ascii: bool) -> tuple[str, Iterator[Line]]:
+def _figures(pulses: Sequence[Pulse], now: datetime) -> tuple[str, Iterator[Line]]:
     if not pulses:
         return "Figures", iter([(Part("not known: no pulse in the last minutes", "dim"),)])
-    return f"Figures ({_ago(pulses[-1].timestamp, now)})", _sparks(pulses, is_ascii=is_ascii)
+    return f"Figures ({_ago(pulses[-1].timestamp, now)})", _sparks(pulses)
 
 
-def _sparks(pulses: Sequence[Pulse], *, is_ascii: bool) -> Iterator[Line]:
+def _sparks(pulses: Sequence[Pulse]) -> Iterator[Line]:
     last = pulses[-1]
     if isinstance(last, DatabasePulse):
         yield (Part("phase ", "dim"), Part(f"{last.phase} ({last.cause})" if last.cause else last.phase))
     values = [figures(each) for each in pulses]
     width = max(map(len, values[-1]), default=0)
     for name in values[-1]:
-        drawn = spark([each.get(name) for each in values], SPARK_WIDTH, is_ascii=is_ascii)
+        drawn = spark([each.get(name) for each in values], SPARK_WIDTH)
         yield (
             Part(f"{name:<{width}} ", "dim"),
             Part(f"{drawn:>{SPARK_WIDTH}} ", "accent"),

@@ -93,6 +93,6 @@ class Describing:
             why = "is gone" if self._travelling.then is None else "is not remembered as it was at that time"
             lines: Sequence[Line] = [(Part(f"{ref} {why}", "warning"),)]
             if found is not None:
-                lines = list(lines_of(found, self._source.now(), is_ascii=self._ink.is_ascii))
+                lines = list(lines_of(found, self._source.now()))
             self._pane.show(lines, is_same=True)
             await asyncio.sleep(EVERY_S)

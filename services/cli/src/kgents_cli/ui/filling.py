@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from kgents_cli.ui.filter import passes
 from kgents_cli.ui.kept import Kept
+from kgents_cli.ui.orders import ORDERS, WORST, Order, after
 from kgents_cli.ui.rows.known import Known, Pipeline
 from kgents_cli.ui.screens import ENTITIES_SCREEN, NAMES, SCREENS, Screen, columns_of
 from kgents_cli.ui.source.source import Source
@@ -33,6 +34,8 @@ class Filling:
         self.then: Then | None = None
         """The past that is shown; None: it is now."""
         self.place: Screen = ENTITIES_SCREEN
+        self.order: Order = WORST
+        """Of entities; each other screen has one of its own."""
         self.filters: dict[str, str] = {}
         """Screen → what is typed behind `/`."""
         self.opened: frozenset[str] = frozenset()
@@ -60,6 +63,7 @@ class Filling:
     def restore(self, kept: Kept) -> None:
         """Begin where the last dashboard ended."""
         self.opened = frozenset(kept.opened)
+        self.use_order(ORDERS.get(kept.order, WORST))
         for name, text in kept.filters.items():
             if name in self._windows:
                 self.filters[name] = text
@@ -69,6 +73,7 @@ class Filling:
     def keep(self, kept: Kept) -> None:
         """What the next dashboard begins with."""
         kept.screen, kept.opened = self.place.name, sorted(self.opened)[:OPENED_MAX]
+        kept.order = self.order.name
         kept.filters = {name: text for name, text in self.filters.items() if text}
 
     def show(self, place: Screen) -> None:
@@ -94,6 +99,19 @@ class Filling:
         self.table.refresh()
         self._show_gauges(self._asked)
         self._note_empty()
+
+    def use_order(self, order: Order) -> None:
+        """List entities in another order."""
+        self.order = order
+        self._windows[ENTITIES_SCREEN.name].reorder(order.of)
+        self.table.refresh()
+
+    def next_order(self) -> str:
+        """The next order; returns what it is, or why there is none."""
+        if self.place is not ENTITIES_SCREEN:
+            return f"only entities have another order; {self.place.title.lower()} stay as they are"
+        self.use_order(after(self.order))
+        return self.order.text
 
     def toggle(self, key: str) -> None:
         """Open or close a node of a tree."""

@@ -8,8 +8,9 @@ from kgents_cli.ui.bars import Bar
 from kgents_cli.ui.filling import Filling
 from kgents_cli.ui.header import hint_actions, hint_parts, left_parts, right_parts, tab_parts
 from kgents_cli.ui.ink import Ink
+from kgents_cli.ui.orders import WORST
 from kgents_cli.ui.part import Part
-from kgents_cli.ui.screens import SCREENS
+from kgents_cli.ui.screens import ENTITIES_SCREEN, SCREENS
 from kgents_cli.ui.source.source import Source
 from kgents_cli.ui.world import World
 
@@ -48,6 +49,8 @@ class Frame:
         listing, text = table.window.listing, filling.filter_text
         shown = f"{len(listing):,} of {len(listing.items):,} " if text else f"{len(listing):,} "
         filtered = [Part(f"/{text}  ", "accent")] if text else []
+        if place is ENTITIES_SCREEN and filling.order is not WORST:
+            filtered.append(Part(f"{filling.order.text}  ", "accent"))
         self.tabs.show(tabs, [*filtered, Part(shown, "dim")], [f"app.screen('{each.name}')" for each in SCREENS])
         if now_s < self._said_until_s:
             self.footer.show([Part(f" {self._said}", "bold")])

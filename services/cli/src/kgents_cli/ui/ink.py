@@ -2,7 +2,9 @@
 
 from rich.style import Style
 
+from kgents_cli.ui.cells import printable
 from kgents_cli.ui.palette import ASCII_MARKS, MARKS, Palette, style
+from kgents_cli.ui.part import Part
 
 
 class Ink:
@@ -24,6 +26,11 @@ class Ink:
         if found is None:
             found = self._styles[meaning, on] = Style.parse(style(self.palette, meaning, on=on))
         return found
+
+    def text(self, part: Part) -> str:
+        """The mark of its level, and its text, of characters that this terminal can show."""
+        text = printable(part.text, is_ascii=self.is_ascii)
+        return f"{self.mark(part.level)} {text}" if part.level else text
 
     def mark(self, level: str) -> str:
         """The shape of a level, also known without its colour."""

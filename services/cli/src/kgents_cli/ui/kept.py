@@ -1,4 +1,4 @@
-"""What a dashboard remembers until it is started again: screen, filters, theme, what is open. Never a secret."""
+"""What a dashboard remembers until it is started again: screen, order, filters, theme, what is open. Never a secret."""
 
 import os
 import tempfile
@@ -19,6 +19,7 @@ class Kept(msgspec.Struct):
     filters: dict[str, str] = {}
     opened: list[str] = []
     theme: str = ""
+    order: str = ""
 
 
 def path() -> Path:

@@ -9,7 +9,6 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from kgents_cli.ui.cells import printable
 from kgents_cli.ui.ink import Ink
 from kgents_cli.ui.part import Line
 from kgents_shared.contract.entity import Ref
@@ -110,9 +109,8 @@ class Pane(Widget, can_focus=True):
     def _wrapped(self, line: Line, width: int) -> list[list[Segment]]:
         segments = []
         for part in line:
-            mark = f"{self._ink.mark(part.level)} " if part.level else ""
             on = "cursor" if part.to is not None and part.to == self.chosen else ""
-            segments.append(Segment(mark + printable(part.text), self._ink.of(part.style, on)))
+            segments.append(Segment(self._ink.text(part), self._ink.of(part.style, on)))
         found: list[list[Segment]] = []
         rest = segments
         while True:

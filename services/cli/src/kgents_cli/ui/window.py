@@ -50,6 +50,12 @@ class Window(Generic[T]):
         self._settle(0)
         self._show()
 
+    def reorder(self, order: Callable[[T], tuple[Any, ...]]) -> None:
+        """Another order; what is selected stays so."""
+        self.listing.reorder(order)
+        self._settle(0)
+        self._show()
+
     def filter(self, passes: Callable[[T], bool]) -> None:
         """Show only what passes."""
         self.listing.filter(passes)

@@ -3,7 +3,9 @@
 import asyncio
 import secrets
 from collections.abc import Sequence
-from datetime import datetime
+from contextlib import suppress
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
@@ -120,6 +122,7 @@ class GatewaySource:
         self._rows: dict[str, Rows] = {}
         self._world = World()
         self._session: aiohttp.ClientSession | None = None
+        self._said: tuple[datetime, float] | None = None  # its time, and when it said so
 
     @property
     def name(self) -> str:
@@ -132,8 +135,11 @@ class GatewaySource:
         return ""
 
     def now(self) -> datetime:
-        """The time of this machine."""
-        return self._clock.now()
+        """The gateway's time, which it says when it is connected to; until then, that of this machine."""
+        if self._said is None:
+            return self._clock.now()
+        at, at_s = self._said
+        return at + timedelta(seconds=self._clock.monotonic_s() - at_s)
 
     async def run(self, world: World) -> None:
         """Keep it up to date until cancelled, over any loss of the gateway."""
@@ -161,6 +167,8 @@ class GatewaySource:
         assert self._session is not None  # noqa: S101 - `run` has made it
         async with self._session.get(f"{self._url}{_STREAM}{filters}", timeout=timeout) as answer:
             await _require_ok(answer)
+            with suppress(KeyError, ValueError):
+                self._said = parsedate_to_datetime(answer.headers["Date"]), self._clock.monotonic_s()
             async for chunk in answer.content.iter_any():
                 for name, data in parsed.feed(chunk):
                     if name == "reset":

@@ -80,8 +80,8 @@ class LiveSource:
         return self._name
 
     def now(self) -> datetime:
-        """The time of this machine."""
-        return self._clock.now()
+        """The server's time: the clock of this machine may be wrong, and what is stored has that one's."""
+        return (self._live.server_time if self._live is not None else None) or self._clock.now()
 
     async def run(self, world: World) -> None:
         """Keep it up to date until cancelled."""

@@ -12,7 +12,6 @@ from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Static
 
-from kgents_cli.ui.cells import printable
 from kgents_cli.ui.ink import Ink
 from kgents_cli.ui.palette import DARK
 from kgents_cli.ui.part import Line
@@ -50,7 +49,7 @@ class Gauge(Widget):
 
     def read(self) -> readings.Lines:
         """Its lines."""
-        return readings.plain(self.pulse, self.head(), is_ascii=self._ink.is_ascii)
+        return readings.plain(self.pulse, self.head())
 
     def head(self) -> Line:
         """The first line of every gauge."""
@@ -59,13 +58,7 @@ class Gauge(Widget):
     def render_line(self, y: int) -> Strip:
         """One line, cut at the width."""
         line = self.read()[y] if y < readings.LINES else ()
-        segments = [
-            Segment(
-                (f"{self._ink.mark(part.level)} " if part.level else "") + printable(part.text),
-                self._ink.of(part.style),
-            )
-            for part in line
-        ]
+        segments = [Segment(self._ink.text(part), self._ink.of(part.style)) for part in line]
         return Strip(segments).adjust_cell_length(self.size.width, self._ink.of(""))
 
 
@@ -76,7 +69,7 @@ class PostgresGauge(Gauge):
 
     def read(self) -> readings.Lines:
         """Its lines."""
-        return readings.postgres(self.pulse, self.head(), is_ascii=self._ink.is_ascii)
+        return readings.postgres(self.pulse, self.head())
 
 
 class RedisGauge(Gauge):
@@ -86,7 +79,7 @@ class RedisGauge(Gauge):
 
     def read(self) -> readings.Lines:
         """Its lines."""
-        return readings.redis_(self.pulse, self.head(), is_ascii=self._ink.is_ascii)
+        return readings.redis_(self.pulse, self.head())
 
 
 class QdrantGauge(Gauge):
@@ -96,7 +89,7 @@ class QdrantGauge(Gauge):
 
     def read(self) -> readings.Lines:
         """Its lines."""
-        return readings.qdrant_(self.pulse, self.head(), is_ascii=self._ink.is_ascii)
+        return readings.qdrant_(self.pulse, self.head())
 
 
 class BicameralCoherencyBar(Gauge):
@@ -106,7 +99,7 @@ class BicameralCoherencyBar(Gauge):
 
     def read(self) -> readings.Lines:
         """Its lines."""
-        return readings.bicameral(self.pulse, self.head(), is_ascii=self._ink.is_ascii)
+        return readings.bicameral(self.pulse, self.head())
 
 
 GAUGES: Final[Mapping[str, type[Gauge]]] = {

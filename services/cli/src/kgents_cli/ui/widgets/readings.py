@@ -29,31 +29,30 @@ LEVELS: Final[Mapping[str, str]] = {
 Lines = tuple[Line, Line, Line]
 
 
-def postgres(pulse: DatabasePulse | None, head: Line, *, is_ascii: bool) -> Lines:
+def postgres(pulse: DatabasePulse | None, head: Line) -> Lines:
     """Connections of what there may be, waiting ones; statements, their mean time."""
     pool = pulse.pool if pulse is not None else None
     active, most, waiting = (pool.active, pool.max, pool.waiting) if pool is not None else (None, None, None)
-    bar = _bar("pool", pool.utilization if pool is not None else None, f"{_count(active)}/{_count(most)}", is_ascii)
+    bar = _bar("pool", pool.utilization if pool is not None else None, f"{_count(active)}/{_count(most)}")
     waits = (Part(f"  {waiting} waiting", "warning"),) if waiting else ()
     rate, latency = _performance(pulse, database.QPS), _performance(pulse, database.LATENCY_MS)
     return head, (*bar, *waits), _pairs(("qps", _number(rate)), ("latency", _ms(latency)))
 
 
-def redis_(pulse: DatabasePulse | None, head: Line, *, is_ascii: bool) -> Lines:
+def redis_(pulse: DatabasePulse | None, head: Line) -> Lines:
     """Memory of its limit, how many lookups found their key, commands."""
     memory = pulse.memory if pulse is not None else None
     used, most = (memory.used_mb, memory.max_mb) if memory is not None else (None, None)
     has_none = pulse is not None and memory is not None and used is not None and most is None
     limit = ", no limit" if has_none and "memory.max_mb" not in _unread(pulse) else f" of {_size(most)}"
-    bar = _bar("memory", memory.utilization if memory is not None else None, f"{_size(used)}{limit}", is_ascii)
+    bar = _bar("memory", memory.utilization if memory is not None else None, f"{_size(used)}{limit}")
     hits, rate = _performance(pulse, redis.HIT_RATE), _performance(pulse, redis.OPS_PER_SECOND)
     latency = _performance(pulse, database.LATENCY_MS)
     return head, bar, _pairs(("hits", _share(hits)), ("ops", _number(rate)), ("latency", _ms(latency)))
 
 
-def qdrant_(pulse: DatabasePulse | None, head: Line, *, is_ascii: bool) -> Lines:
+def qdrant_(pulse: DatabasePulse | None, head: Line) -> Lines:
     """Vectors in how many collections; searches, their mean time."""
-    del is_ascii
     held = pulse.collections if pulse is not None else None
     vectors, count = (held.vectors, held.count) if held is not None else (None, None)
     searches, latency = _performance(pulse, qdrant.SEARCHES_PER_SECOND), _performance(pulse, database.LATENCY_MS)
@@ -64,7 +63,7 @@ def qdrant_(pulse: DatabasePulse | None, head: Line, *, is_ascii: bool) -> Lines
     )
 
 
-def bicameral(pulse: DatabasePulse | None, head: Line, *, is_ascii: bool) -> Lines:
+def bicameral(pulse: DatabasePulse | None, head: Line) -> Lines:
     """The share of rows with a current vector, with its interval; what differs in the sample."""
     custom = pulse.custom if pulse is not None else {}
     rate, low, high = (
@@ -75,14 +74,13 @@ def bicameral(pulse: DatabasePulse | None, head: Line, *, is_ascii: bool) -> Lin
     level = (
         "" if high is None else "critical" if high < COHERENT - 0.09 else "warning" if high < COHERENT else "healthy"
     )
-    bar = _bar("coherent", rate, f"{_share(rate)}{ends}", is_ascii, level)
+    bar = _bar("coherent", rate, f"{_share(rate)}{ends}", level)
     found = ((name, custom.get(figure)) for name, figure in _DIFFERENT)
     return head, bar, _pairs(*((name, _count(value)) for name, value in found))
 
 
-def plain(pulse: DatabasePulse | None, head: Line, *, is_ascii: bool) -> Lines:
+def plain(pulse: DatabasePulse | None, head: Line) -> Lines:
     """What every database has: statements and their mean time."""
-    del is_ascii
     rate, latency = _performance(pulse, database.QPS), _performance(pulse, database.LATENCY_MS)
     return head, _pairs(("qps", _number(rate)), ("latency", _ms(latency))), ()
 
@@ -104,14 +102,13 @@ def head(name: str, pulse: DatabasePulse | None, now: datetime | None) -> Line:
 _DIFFERENT: Final = (("missing", coherency.MISSING), ("stale", coherency.STALE), ("ghosts", coherency.GHOSTS))
 
 
-def _bar(name: str, value: float | None, text: str, is_ascii: bool, level: str | None = None) -> Line:
+def _bar(name: str, value: float | None, text: str, level: str | None = None) -> Line:
     """A bar of a share; dots where it is not known."""
-    full, empty, unknown = ("#", "-", ".") if is_ascii else ("█", "░", "·")
     if value is None:
-        drawn, style = unknown * BAR_WIDTH, "dim"
+        drawn, style = "·" * BAR_WIDTH, "dim"
     else:
         filled = min(BAR_WIDTH, max(int(value > 0), int(value * BAR_WIDTH)))  # never full before it is
-        drawn = full * filled + empty * (BAR_WIDTH - filled)
+        drawn = "█" * filled + "░" * (BAR_WIDTH - filled)
         style = "critical" if value >= FULL else "warning" if value >= HIGH else "healthy"
     return Part(f"{name} ", "dim"), Part(drawn, style if level is None or value is None else level), Part(f" {text}")
 
