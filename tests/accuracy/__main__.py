@@ -1,24 +1,20 @@
 """`python -m accuracy PATH…`: how well health-scorer finds what was injected, beside three others.
 
-A folder is a labelled day. A file is a recording of the shop (`accuracy/record.py`), of which DAYS days are made; by
-their custom, thresholds are tuned on those of even seeds and reported on those of odd ones.
+A folder is a labelled day. A file is a recording of the shop (`accuracy/record.py`), of which days are made. Thresholds
+are tuned on those of even seeds, and what is reported is what they find in those of odd seeds.
 """
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
 from accuracy import contenders, judge, messages, recombined, recording, report
 from accuracy.contenders import Judged
 from accuracy.day import read
-from accuracy.recording import Recording
 from accuracy.replay import Replay
 from kgents_health_scorer.checks import CATALOGUE
 from kgents_health_scorer.checks.check import Check, SeriesCheck
-
-DAYS: Final = 30
-"""Of a recording: so many episodes of each kind."""
 
 
 def main() -> None:
@@ -27,30 +23,32 @@ def main() -> None:
     parser.add_argument("paths", type=Path, nargs="+", help="a labelled day (see accuracy/day.py), or a recording")
     parser.add_argument("--details", action="store_true", help="what was missed, and what was false")
     arguments = parser.parse_args()
-    for path in arguments.paths:
-        replays = [messages.replay(read(path))] if path.is_dir() else _days(path)
-        print(f"{path.name}: {_described(replays)}\n")
+    for name, replays in _groups(arguments.paths):
+        print(f"{name}: {_described(replays)}\n")
         outcomes = {name: judge.total(_outcomes(replays, contender)) for name, contender in CONTENDERS.items()}
         print(f"{report.table(outcomes)}\n\n{report.classes(outcomes[OURS])}\n")
         if arguments.details:
             print(f"{report.details(outcomes[OURS])}\n")
 
 
-def _days(file: Path) -> list[Replay]:
-    whole = recording.read(file)
-    found = recording.undisturbed(whole)
-    (used, well), (all_used, all_well) = _sizes(found), _sizes(whole)
-    print(
-        f"{file.name}: {used} of {all_used} episodes and {well} of {all_well} windows without any are used; "
-        "in the others the machine was busy with other work"
-    )
-    return [recombined.replay(found, seed) for seed in range(DAYS)]
-
-
-def _sizes(found: Recording) -> tuple[int, int]:
-    """Of how many episodes it is, and of how many windows without one."""
-    episodes = {each.episode for each in found.windows if each.injected is not None}
-    return len(episodes), sum(each.injected is None for each in found.windows)
+def _groups(paths: Iterable[Path]) -> Iterator[tuple[str, list[Replay]]]:
+    """The days of each folder, and of all recordings of even and of odd seeds."""
+    recordings = []
+    for path in paths:
+        if path.is_dir():
+            yield path.name, [messages.replay(read(path))]
+        else:
+            recordings.append(recording.read(path))
+    for name, odd in (("even seeds, tuned on", 0), ("odd seeds, held out", 1)):
+        found = [each for each in recordings if each.seed % 2 == odd]
+        for each in found:
+            at_rest = sum(window.injected is None for window in each.windows)
+            print(
+                f"seed {each.seed}: {len(each.episodes)} episodes and {at_rest} windows of a shop at rest; "
+                f"{each.disturbed} episodes were disturbed by other work on the machine, and are left out"
+            )
+        if found:
+            yield name, [day for each in found for day in recombined.days(each)]
 
 
 def _outcomes(replays: list[Replay], contender: Callable[[Replay], Judged]) -> list[judge.Outcome]:

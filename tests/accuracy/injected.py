@@ -15,8 +15,8 @@ Act = Literal["set", "kill", "pause", "replace", "query"]
 FAULTS: Final = ("cpu", "memory", "delay", "network", "errors", "down")
 LOOK_ALIKES: Final = ("deploy", "peak", "batch")
 KINDS: Final = (*FAULTS, *LOOK_ALIKES)
-EACH: Final = 6
-"""So many of each are recorded."""
+EACH: Final = 30
+"""So many of each are recorded at most."""
 LOADS: Final = (10.0, 15.0, 20.0)
 """Requests a second of the users."""
 SERVICES: Final = ("frontend", "catalog", "cart", "prices")
@@ -44,12 +44,13 @@ class Injected(Struct, frozen=True):
 
 
 def plan(seed: int) -> Iterator[tuple[Injected, float]]:
-    """What is recorded, in this order, each with the load meanwhile."""
+    """What is recorded, in this order, each with the load meanwhile: one of each kind after the other, in any order."""
     rng = random.Random(seed)
-    drawn = [_drawn(kind, place, rng) for kind in KINDS for place in range(EACH)]
-    rng.shuffle(drawn)
-    for each in drawn:
-        yield each, rng.choice(LOADS)
+    for place in range(EACH):
+        drawn = [_drawn(kind, place, rng) for kind in KINDS]
+        rng.shuffle(drawn)
+        for each in drawn:
+            yield each, rng.choice(LOADS)
 
 
 def _drawn(kind: str, place: int, rng: random.Random) -> Injected:

@@ -1,11 +1,11 @@
-"""Recordings → replays: the same windows in another order, each as a minute. Seeded.
+"""A recording → replays: its windows in another order, each as a minute. Seeded by their number.
 
 A day has one episode of each kind, in any order, between times in which all is well: windows that follow one another in
-the recording, of the load of the next episode. Two days often have the same windows, so they are not independent of
-each other: intervals over them are too narrow, in truth they are those of the episodes that were recorded.
+the recording, of the load of the next episode. No episode is part of two days.
 """
 
 import random
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -27,9 +27,20 @@ BETWEEN: Final = (12, 25)
 """Minutes between two episodes."""
 
 
-def replay(recording: Recording, seed: int) -> Replay:
-    """One day."""
-    return _Day(recording, random.Random(seed)).replay()
+def days(recording: Recording) -> Iterator[Replay]:
+    """All of them, until each episode was part of one."""
+    kinds_of = Counter(_kind(each) for each in recording.episodes.values())
+    for day in range(max(kinds_of.values(), default=0)):
+        yield replay(recording, day)
+
+
+def replay(recording: Recording, day: int) -> Replay:
+    """One day, with the episodes of this number of each kind of which there are so many."""
+    of_kind = [[each for each in recording.episodes.values() if _kind(each) == kind] for kind in KINDS]
+    chosen = [each[day] for each in of_kind if day < len(each)]
+    rng = random.Random(1_000 * recording.seed + day)
+    rng.shuffle(chosen)
+    return _Day(recording, rng).replay(chosen)
 
 
 class _Day:
@@ -40,8 +51,7 @@ class _Day:
         self._moments: list[Moment] = []
         self._uids: dict[Ref, str] = {ref: each.uid for ref, each in self._at_rest.items()}
 
-    def replay(self) -> Replay:
-        chosen = self._chosen()
+    def replay(self, chosen: Sequence[list[Window]]) -> Replay:
         faults: list[Fault] = []
         look_alikes: list[Fault] = []
         self._rest(LEARNS, chosen[0][0].load)
@@ -50,21 +60,12 @@ class _Day:
             injected = episode[0].injected
             if injected is None:
                 raise ValueError(f"expected an episode, found windows without one: {episode[0].episode}")
-            found = Fault(BEGIN + len(self._moments) * MINUTE, injected.kind, injected.service)
+            what = f"{injected} at {episode[0].load:g} requests a second"
+            found = Fault(BEGIN + len(self._moments) * MINUTE, injected.kind, injected.service, what)
             (faults if injected.is_fault else look_alikes).append(found)
             self._episode(episode, is_replaced=injected.act == "replace")
         self._rest(BETWEEN[0], chosen[-1][0].load)
         return Replay([*self._at_rest.values()], self._moments, faults, look_alikes, is_complete=True)
-
-    def _chosen(self) -> list[list[Window]]:
-        episodes: dict[int, list[Window]] = {}
-        for each in self._windows:
-            if each.injected is not None:
-                episodes.setdefault(each.episode, []).append(each)
-        of_kind = [[each for each in episodes.values() if _kind(each) == kind] for kind in KINDS]
-        chosen = [self._rng.choice(each) for each in of_kind if each]
-        self._rng.shuffle(chosen)
-        return chosen
 
     def _rest(self, minutes: int, load: float) -> None:
         well = [each for each in self._windows if each.injected is None and each.load == load]

@@ -20,6 +20,8 @@ class Fault(Struct, frozen=True, order=True):
     kind: str
     """`cpu_contention`, `network_delay`, …"""
     service: str
+    what: str = ""
+    """More of it, to read."""
 
 
 class Moment(Struct, frozen=True):

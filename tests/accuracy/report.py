@@ -43,7 +43,7 @@ def classes(outcome: Outcome) -> str:
 
 def details(outcome: Outcome) -> str:
     """What was missed, and what was false."""
-    missed = [f"missed  {each.at:%H:%M} {each.kind} in {each.service}" for each in outcome.missed]
+    missed = [f"missed  {each.at:%H:%M} {each.what or f'{each.kind} in {each.service}'}" for each in outcome.missed]
     false = [f"false   {first.begin:%H:%M} {first.check} {first.text}" for first, *_ in outcome.false]
     return "\n".join([*missed, *false])
 

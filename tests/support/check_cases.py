@@ -232,7 +232,7 @@ def calls(*, n: int = 600, client: float = 8.0, server: float | None = 4.0, fail
 SERIES: dict[str, tuple[tuple[Pulse, Pulse], tuple[Pulse, Pulse]]] = {
     "KG-111": ((pulse(0, cpu=0.2), pulse(0, cpu=0.7)), (pulse(0, cpu=0.1), pulse(0, cpu=0.59))),
     "KG-401": ((requests(), requests(errors=30)), (requests(), requests(errors=29))),
-    "KG-402": ((requests(), requests(latency=75)), (requests(), requests(latency=65))),
+    "KG-402": ((requests(), requests(latency=75)), (requests(), requests(latency=58))),
     "KG-411": ((calls(), calls(client=30)), (calls(), calls(client=16))),
     "KG-412": (
         (calls(server=None), calls(server=None, client=40)),

@@ -28,7 +28,7 @@ from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExport
 from opentelemetry.instrumentation.aiohttp_client import create_trace_config
 from opentelemetry.instrumentation.aiohttp_server import AioHttpServerInstrumentor
 from opentelemetry.instrumentation.grpc import aio_client_interceptors, aio_server_interceptor
-from opentelemetry.metrics import CallbackOptions, Observation
+from opentelemetry.metrics import Observation
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import SimpleLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
@@ -48,6 +48,8 @@ SERVING: Final = "serving"
 """What it prints when its ports are open."""
 BURST_S: Final = 0.02
 """Of a program that is busy for a share of the time."""
+BEHIND_S: Final = 0.1
+"""What a busy program makes up for at most, after others had the CPU."""
 MIB: Final = 2**20
 
 
@@ -62,7 +64,7 @@ class Behaviour:
         self.way_ms = 0.0
         """Of a call to another service, before it leaves this one: as a slow network does."""
         self.cpu = 0.0
-        """The share of a core that something else in it uses."""
+        """The share of its limit that it uses, since something else in it takes what requests leave of that."""
         self.memory = 0.0
         """The share of its limit that it holds."""
         self.requests_per_s = 20.0
@@ -85,11 +87,21 @@ class Behaviour:
         return random.random() >= self.errors
 
     def _burn(self) -> None:
+        at_s, used_s, behind_s = time.monotonic(), time.process_time(), 0.0
         while True:
-            until_s = time.thread_time() + BURST_S * self.cpu
+            now_s, now_used_s = time.monotonic(), time.process_time()
+            behind_s += self.cpu * cpu_limit() * (now_s - at_s) - (now_used_s - used_s)
+            behind_s = min(max(behind_s, 0.0), BEHIND_S)
+            at_s, used_s = now_s, now_used_s
+            until_s = time.thread_time() + min(behind_s, BURST_S)
             while time.thread_time() < until_s:
                 pass
-            time.sleep(BURST_S * (1 - self.cpu))
+            time.sleep(BURST_S / 4 if self.cpu else BURST_S)
+
+
+def cpu_limit() -> float:
+    """Cores. One process of Python cannot use more than one: without another limit that is it."""
+    return float(os.environ.get("SHOP_CPU_LIMIT", "1"))
 
 
 def memory_limit() -> int:
@@ -122,7 +134,6 @@ class Telemetry:
         self._spans.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=export_ms))
         trace.set_tracer_provider(self._spans)
         self.tracer = trace.get_tracer("shop")
-        self._used = (time.monotonic(), time.process_time())
         self._metrics: MeterProvider | None = None
         if container:
             out = OTLPMetricExporter(endpoint=endpoint, insecure=True)
@@ -133,17 +144,12 @@ class Telemetry:
     def _measure(self) -> None:
         assert self._metrics is not None
         meter = self._metrics.get_meter("shop")
-        meter.create_observable_gauge("container.cpu.usage", [self._cpu], unit="{cpu}")
-        meter.create_observable_gauge("container.cpu.limit", [lambda _: [Observation(1.0)]], unit="{cpus}")
+        used = [lambda _: [Observation(time.process_time())]]
+        meter.create_observable_counter("container.cpu.time", used, unit="s")
+        meter.create_observable_gauge("container.cpu.limit", [lambda _: [Observation(cpu_limit())]], unit="{cpus}")
         meter.create_observable_gauge("container.memory.usage", [lambda _: [Observation(resident_bytes())]], unit="By")
         limit = [lambda _: [Observation(memory_limit())]]
         meter.create_observable_gauge("container.memory.usage.limit", limit, unit="By")
-
-    def _cpu(self, _: CallbackOptions) -> list[Observation]:
-        """Cores in use since the last time. One process of Python cannot use more than one: that is its limit."""
-        (then_s, used_s), self._used = self._used, (time.monotonic(), time.process_time())
-        now_s, now_used_s = self._used
-        return [Observation(min(1.0, (now_used_s - used_s) / max(now_s - then_s, 1e-3)))]
 
     def shutdown(self) -> None:
         """Send what is left."""

@@ -5,7 +5,7 @@
                            └─ Redis
 
 The frontend asks itself, as its users do. The databases are those that it is given. In containers (of which only their
-ids and limits are true) it sends metrics and entity events, too.
+ids and limits are true; that of CPU is one of the kernel's) it sends metrics and entity events, too.
 """
 
 import os
@@ -19,6 +19,7 @@ from uuid import uuid4
 
 import aiohttp
 
+from support.cpu_limit import CpuLimit
 from support.otel_service import SERVING
 from support.ports import free_port
 from support.process import spawn
@@ -27,6 +28,8 @@ from support.waiting import eventually
 NAMES: Final = ("frontend", "catalog", "cart", "prices")
 EXPORT_MS: Final = 500
 MEMORY_LIMIT: Final = 256 * 2**20
+CPU_LIMIT: Final = 0.4
+"""Cores of each container: so few that a busy machine has them left, and several times what a service needs."""
 
 
 class Shop:
@@ -45,6 +48,7 @@ class Shop:
         self.ports = {name: free_port() for name in (*NAMES, "cart-grpc")}
         self.processes: dict[str, Popen[bytes]] = {}
         self._starts: dict[str, int] = {}
+        self._limits: list[CpuLimit] = []
         self._otlp_port = otlp_port
         self._directory = directory
         self._names = names or {}
@@ -61,7 +65,8 @@ class Shop:
     def start(self, name: str, version: str = "1.0") -> None:
         """Start a service, or another process of it beside the one that runs."""
         self._starts[name] = self._starts.get(name, 0) + 1
-        container = {"SHOP_CONTAINER_ID": uuid4().hex * 2} if self._in_containers else {}
+        container_id = uuid4().hex * 2
+        container = {"SHOP_CONTAINER_ID": container_id, "SHOP_CPU_LIMIT": str(CPU_LIMIT)} if self._in_containers else {}
         command = [sys.executable, "-m", "support.otel_service", name, self._names.get(name, name)]
         with (self._directory / f"{name}.log").open("ab") as log:
             self.processes[name] = spawn(
@@ -70,6 +75,17 @@ class Shop:
                 stdout=log,
                 stderr=log,
             )
+        if self._in_containers:
+            self._limits.append(CpuLimit(f"kgents-{container_id[:12]}", CPU_LIMIT))
+            self._limits[-1].add(self.processes[name].pid)
+
+    def close(self) -> None:
+        """End its processes."""
+        for process in self.processes.values():
+            process.kill()
+            process.wait()
+        for limit in self._limits:
+            limit.remove()
 
     def is_serving(self, name: str) -> bool:
         """Whether each process of a service that was started has opened its ports."""
@@ -120,6 +136,4 @@ async def otel_shop(
         await eventually(shop.answers)
         yield shop
     finally:
-        for process in shop.processes.values():
-            process.kill()
-            process.wait()
+        shop.close()

@@ -11,6 +11,7 @@ from accuracy import recombined, recording
 from accuracy.injected import EACH, KINDS, Injected, plan
 from accuracy.recording import Recording, Window
 from accuracy.replay import MINUTE, Replay
+from accuracy.scheduled import Share, is_disturbed
 from kgents_shared.contract.codec import encode
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.pulse import ResourcePulse
@@ -38,7 +39,7 @@ def recorded() -> Recording:
     fault = [Window(10, [pulse(98), pulse(99)], 0, full), Window(10, [pulse(99)], 0, full)]
     new = Injected("deploy", "cart", "replace")
     update = [Window(10, [pulse(50)], 1, new, [entity(BOX, "new")]), Window(10, [pulse(51)], 1, new)]
-    return Recording([entity(CART), entity(BOX, "old")], [*well, *fault, *update])
+    return Recording(3, 1, [entity(CART), entity(BOX, "old")], [*well, *fault, *update])
 
 
 def day(seed: int = 0) -> Replay:
@@ -88,15 +89,22 @@ def test_a_replaced_container_is_another_one_from_then_on_and_every_other_change
     assert set(uids) == {"new"}
 
 
-def test_a_seed_gives_the_same_day_and_another_one_another() -> None:
-    assert day(1) == day(1)
-    assert day(1) != day(2)
+def test_a_day_is_the_same_each_time_and_no_episode_is_part_of_two() -> None:
+    whole = recorded()
+    again = [structs.replace(each, episode=each.episode + 2) for each in whole.windows if each.injected is not None]
+    more = structs.replace(whole, windows=[*whole.windows, *again[:2]])
+    first, second = recombined.days(more)
+    assert [first, second] == [*recombined.days(more)]
+    assert [[each.kind for each in (*day.faults, *day.look_alikes)] for day in (first, second)] == [
+        ["cpu", "deploy"],
+        ["cpu"],
+    ]
 
 
 def test_what_was_recorded_while_the_machine_was_busy_is_left_out() -> None:
-    whole = recorded()
-    busy = [structs.replace(each, waited=0.5) for each in whole.windows[:10]]
-    fault = [structs.replace(each, waited=share) for each, share in zip(whole.windows[30:32], (0.3, 0.1), strict=True)]
-    calm, update = whole.windows[10:30], whole.windows[32:]
-    found = recording.undisturbed(Recording(whole.entities, [*busy, *calm, *fault, *update]))
-    assert found.windows == [*calm, *update]
+    busy = Injected("cpu", "cart", "set", "cpu", 0.9)
+    calm, starved = Share(waited=0.02, used=0.88), Share(waited=0.3, used=0.88)
+    assert not is_disturbed(busy, [calm, calm])
+    assert is_disturbed(busy, [calm, starved])
+    assert is_disturbed(busy, [Share(waited=0.02, used=0.5)])
+    assert not is_disturbed(None, [Share(waited=0.02, used=0.5)])
