@@ -63,7 +63,7 @@ def up(server: NatsServer, only: str, folder: Path) -> Iterator[None]:
         process.wait(60)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 async def test_an_instrumented_shop_is_on_the_map_with_live_rates_and_a_call_that_becomes_slow_is_named(
     server: NatsServer, otlp: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

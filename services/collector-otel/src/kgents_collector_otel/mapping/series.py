@@ -8,7 +8,7 @@ from collections.abc import Hashable, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Final, Generic, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from kgents_collector_otel.mapping.growth import Growth, Mark, Point, Repeated, cumulative, delta, followed
 from kgents_collector_otel.mapping.place import Owner
@@ -16,6 +16,9 @@ from kgents_shared.contract.entity import Ref
 
 FIRST_INTERVAL_S: Final = 60.0
 """Taken for the interval of a series until its second point: what SDKs export at by default."""
+FIRST_LEAST_S: Final = 1.0
+"""The first delta of a series that covers less says nothing of a rate: SDKs count a new instrument from its first
+value on, which an observable one has in the moment in which it is sent."""
 MISSED_MAX: Final = 3
 """Intervals without a point after which a series counts as ended."""
 INTERVAL_MAX_S: Final = 300.0
@@ -59,6 +62,8 @@ class Series(Struct, Generic[U]):
         found = delta(self.mark, point) if is_delta else cumulative(self.mark, point, absent_at)
         if isinstance(found, Repeated):
             return found.overlaps
+        if is_delta and self.mark is None and found.seconds < FIRST_LEAST_S:
+            found = structs.replace(found, amount=None)
         self._note(point.time, at)
         self.mark = Mark(point.time, None if is_delta else point.amount)
         self.growth = found if self.is_read or self.growth is None else followed(self.growth, found)
