@@ -99,6 +99,8 @@ def _faults(schema: Json, value: Any, path: str) -> Iterator[tuple[str, str]]:
         expected = schema.get("type", "integer,string")
         yield path, f"Invalid value: {_shown(value)}: {path} in body must be of type {expected}"
         return
+    if isinstance(value, str) and len(value) > schema.get("maxLength", len(value)):
+        yield path, f"Too long: may not be more than {schema['maxLength']} bytes"
     for why in _out_of_bounds(schema, value):
         yield path, f"Invalid value: {_shown(value)}: {path} in body {why}"
     if "enum" in schema and value not in schema["enum"]:
@@ -133,8 +135,6 @@ def _out_of_bounds(schema: Json, value: Any) -> Iterator[str]:
     if isinstance(value, str):
         if len(value) < schema.get("minLength", 0):
             yield f"should be at least {schema['minLength']} chars long"
-        if len(value) > schema.get("maxLength", len(value)):
-            yield f"should be at most {schema['maxLength']} chars long"
         if "pattern" in schema and not re.search(schema["pattern"], value):
             yield f"should match '{schema['pattern']}'"
     if isinstance(value, list) and len(value) > schema.get("maxItems", len(value)):
@@ -153,7 +153,8 @@ def _broken(schema: Json, value: Any, old: Any, path: str) -> Iterator[tuple[str
         except CelError as error:
             holds, why = False, f"rule evaluation error: {error}"
         if not holds:
-            yield path, f"Invalid value: {_shown(value)}: {why}"
+            # Of an object the value is not shown.
+            yield path, f"Invalid value: {why}" if isinstance(value, dict) else f"Invalid value: {_shown(value)}: {why}"
     if isinstance(value, dict):
         for name, inner in schema.get("properties", {}).items():
             if name in value and _at(path, name) != "metadata":
