@@ -11,7 +11,7 @@ from kgents_shared.contract.attestation import BUILDER, SCORER
 from kgents_shared.contract.audit import ended, of_decision
 from kgents_shared.contract.codec import encode
 from kgents_shared.contract.entity import Ref
-from kgents_shared.contract.health import Health
+from kgents_shared.contract.health import Health, Reason
 from kgents_shared.contract.incident import Incident, Root
 from kgents_shared.contract.meta import ATTENDANCE, Absence, Attendance, Heartbeat
 from kgents_shared.contract.pulse import EdgeSample, TrafficPulse
@@ -20,7 +20,8 @@ from kgents_shared.contract.sketch import Histogram
 from kgents_shared.contract.subjects import build
 from kgents_shared.contract.unread import Unread
 from support.kgents_command import Kgents, publish
-from support.shop import CART, NODE, WEB, entity
+from support.shop import CART, NODE, WEB, connection, entity
+from support.waiting import eventually
 
 OBJECTIVES = """
 objectives:
@@ -103,6 +104,39 @@ async def test_time_in_each_level_is_reported_and_what_is_unknown_is_no_credit(
     _, out, _ = await kgents(*words, "-o", "html")
     assert out.startswith("<!doctype html>")
     assert "pod/shop/cart-7f" in out
+
+
+async def test_what_ran_on_a_machine_under_maintenance_is_planned_also_once_that_is_over(
+    client: Client, kgents: Kgents
+) -> None:
+    for each in (entity(NODE), entity(CART, connections=[connection("runs_on", NODE)]), entity(WEB)):
+        await publish(client, each)
+    for ref in (CART, WEB):
+        reasons = [Reason("KG-043", "t", 0.6)]
+        await publish(client, Health("t", ref, score=0.2, level="critical", reasons=reasons))
+    begins = datetime.now(UTC)
+    for service in (BUILDER, SCORER):
+        beat = Heartbeat("t", ATTENDANCE, service, "0", begins, "stopped", attendance=Attendance(begins))
+        await client.jetstream().publish(
+            build("meta", cluster="prod", service=ATTENDANCE, instance=service), encode(beat)
+        )
+    silence = Silence(
+        text="t", cluster="prod", id="5c0ffee5", starts_at=begins, ends_at=begins + timedelta(seconds=0.5), by="ada",
+        matchers=[Matcher(field="kind", value="node"), Matcher(field="name", value=NODE.name)], reason="r",
+        purpose="maintenance",
+    )  # fmt: skip
+    record = of_decision(silence, None, id_="1", origin="ada@laptop")
+    for stage in (record, ended(record)):
+        await client.jetstream().publish(stage.subject, encode(stage))
+    planned: dict[str, float] = {}
+
+    async def is_over() -> bool:
+        _, out, _ = await kgents("availability", "--since", "1h", "--by", "entity", "-o", "json")
+        planned.update({each["name"]: each["planned_s"] for each in json.loads(out)["groups"]})
+        return planned["pod/shop/cart-7f"] == 0.5
+
+    await eventually(is_over)
+    assert planned["pod/shop/web-0"] == 0.0
 
 
 async def test_what_cannot_be_answered_says_why(client: Client, kgents: Kgents, tmp_path: Path) -> None:

@@ -212,7 +212,12 @@ async def _placed(bus: Bus, plan: Plan, asked: Asked) -> list[str]:
         payloads: dict[str, bytes] = {}
         filters = [f"{ROOT}.topology.{cluster}.>" for cluster in asked.selection.cluster_tokens]
         time = min(moment_of(window.start), asked.until)
-        known = await read_at(bus, "topology", filters, time, payloads.__setitem__, takes=lambda _: True)
+        unknown = f"topology: what ran on machines at {time:%Y-%m-%d %H:%M:%SZ} is not known"
+        try:
+            known = await read_at(bus, "topology", filters, time, payloads.__setitem__, takes=lambda _: True)
+        except BusTimeoutError as error:  # as of a login that may not read the past
+            remarks.append(f"{unknown}, so its maintenance may count as down: {error}")
+            continue
         by_cluster: dict[str, list[TopologyEntity]] = {}
         for subject, payload in payloads.items():
             if payload and not is_gone(payload) and (entity := _entity(payload, subject)) is not None:
@@ -220,7 +225,7 @@ async def _placed(bus: Bus, plan: Plan, asked: Asked) -> list[str]:
         for cluster, entities in by_cluster.items():
             plan.place(Placement(cluster, window, entities))
         if known.begins is not None or known.forgotten or known.remarks:
-            remarks.append(f"topology: what ran on machines at {time:%Y-%m-%d %H:%M:%SZ} is not known in full")
+            remarks.append(f"{unknown} in full")
     return remarks
 
 
