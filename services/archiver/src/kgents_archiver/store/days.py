@@ -44,6 +44,7 @@ async def add_base(database: Database, signal: str, day: date) -> bool:
         await connection.execute(
             "insert into kgents.base (signal, day, entries) values ($1, $2, $3)", signal, day, int(done.split()[-1])
         )
+        await partitions.analyze(connection, base_table(signal), day)
     return True
 
 

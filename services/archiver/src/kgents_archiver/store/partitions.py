@@ -56,6 +56,11 @@ async def ensure(database: Database, table: str, days: Iterable[date]) -> None:
             )
 
 
+async def analyze(connection: "asyncpg.Connection[Any]", table: str, day: date) -> None:
+    """Count what a day holds: without that PostgreSQL expects a few rows, and asks for each subject one by one."""
+    await connection.execute(f"analyze kgents.{_name(table, day)}")
+
+
 async def days_of(database: Database, table: str) -> list[date]:
     """The days that have a partition, oldest first.
 
