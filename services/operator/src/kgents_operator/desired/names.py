@@ -4,6 +4,8 @@ from typing import ClassVar
 
 from msgspec import Struct
 
+from kgents_shared.contract import address
+
 
 class Names(Struct, frozen=True):
     """Of one resource."""
@@ -41,7 +43,7 @@ class Names(Struct, frozen=True):
 
     @property
     def endpoint(self) -> str:
-        return f"{self.host}:{self.port}"
+        return address.join(self.host, self.port)
 
     def host_of(self, service: str) -> str:
         """The host of a Service."""
