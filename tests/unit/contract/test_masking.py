@@ -139,6 +139,12 @@ def test_escapes_of_json_hide_nothing() -> None:
     assert b"CANARY" not in masked_message(hidden)
 
 
+def test_a_key_that_stands_twice_hides_nothing() -> None:
+    """Readers take the last one, and the first is in the bytes all the same."""
+    hidden = b'{"text":"password=CANARY","ref":{"name":"a"},"text":"a is running"}'
+    assert masked_message(hidden) == b'{"text":"a is running","ref":{"name":"a"}}'
+
+
 def test_what_is_no_message_stays() -> None:
     for payload in (b"", b"token", b"[" * 100_000 + b"token"):
         assert masked_message(payload) is payload
