@@ -23,6 +23,7 @@ STORAGE_CLASS: Final = {
     "provisioner": "kgents.example/none",
     "allowVolumeExpansion": True,
 }
+SERVED_S: Final = 20.0
 KEPT: Final = {"whenDeleted", "whenScaled"}
 
 
@@ -123,6 +124,13 @@ class RealCluster:
                     },
                 }
             )
+            self._run(self._until_served(each.name))
+
+    async def _until_served(self, resource: str) -> None:
+        """A server answers 404, then 429, for a moment after a definition is made."""
+        async with asyncio.timeout(SERVED_S):
+            while (await self._client.request("GET", self.path(resource))).status != 200:
+                await asyncio.sleep(0.1)
 
     def forget_registered(self) -> None:
         while self._registered:
