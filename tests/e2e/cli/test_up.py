@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -15,6 +15,8 @@ import nats
 import pytest
 from nats.aio.client import Client
 
+from kgents_cli.children import process_group
+from kgents_cli.embedded import embedded_server
 from support import kube_objects
 from support.build import make_entity
 from support.docker_watched import engine_or_skip
@@ -217,6 +219,18 @@ async def test_a_default_port_that_is_taken_is_said_with_the_line_that_helps(tmp
         0,
         "no entity is published yet; see which collectors report with `kgents doctor`\n",
     )
+
+
+async def test_servers_that_start_at_the_same_moment_have_a_port_each(tmp_path: Path) -> None:
+    """Each of them has found the usual one free, unless another program has it."""
+    async with process_group() as group, AsyncExitStack() as stack:
+        directories = [tmp_path / name for name in ("one", "two", "three")]
+        for each in directories:
+            each.mkdir()
+        servers = await asyncio.gather(
+            *(stack.enter_async_context(embedded_server(each, group)) for each in directories)
+        )
+        assert len({each.url for each in servers}) == 3
 
 
 async def test_a_process_that_dies_is_restarted(tmp_path: Path) -> None:

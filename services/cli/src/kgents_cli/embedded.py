@@ -25,6 +25,11 @@ _VERSION: Final = re.compile(r"Version:\s+(\S+)")
 _LISTEN: Final = re.compile(r"Listening for client connections on [^:\n]+:(\d+)")
 _MONITOR: Final = re.compile(r"Starting http monitor on [^:\n]+:(\d+)")
 _READY: Final = "Server is ready"
+_TAKEN: Final = "address already in use"
+
+
+class PortTakenError(KgentsError):
+    """Another program listens at the port of the server that was about to start."""
 
 
 @contextmanager
@@ -84,6 +89,14 @@ class EmbeddedServer:
         """Where its streams are."""
         return self._directory / "nats"
 
+    async def begin(self) -> None:
+        """Start it for the first time: at another port if its own was taken since it was found free."""
+        try:
+            await self.start()
+        except PortTakenError:
+            self._port = ANY_PORT
+            await self.start()
+
     async def start(self) -> None:
         """Return when it is ready.
 
@@ -130,7 +143,8 @@ class EmbeddedServer:
             async with asyncio.timeout(READY_S):
                 while _READY not in (text := self._log_file.read_text(errors="replace")):
                     if process.returncode is not None:
-                        raise KgentsError(f"nats-server did not start: {_last_line(text)}; see `less {self._log_file}`")
+                        fault = PortTakenError if _TAKEN in text else KgentsError
+                        raise fault(f"nats-server did not start: {_last_line(text)}; see `less {self._log_file}`")
                     await asyncio.sleep(POLL_S)
         except TimeoutError:
             await stop(process)
@@ -148,7 +162,7 @@ async def embedded_server(directory: Path, group: int) -> AsyncIterator[Embedded
     """
     server = EmbeddedServer(directory, group)
     try:
-        await server.start()
+        await server.begin()
         yield server
     finally:
         await server.stop()
