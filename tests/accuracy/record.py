@@ -57,7 +57,7 @@ async def episodes(seed: int, found: Site, heard: Heard, ends_at_s: float) -> As
     """The windows of one episode after the other, with one of the services at rest before; none of a disturbed one."""
     left = deque(enumerate(plan(seed)))
     scheduled = Scheduled(found.shop)
-    while left and time.monotonic() < ends_at_s:
+    while left and ends_at_s > time.monotonic():
         episode, (what, load) = left.popleft()
         windows, is_kept = await _episode(found, heard, scheduled, episode, what, load)
         done = "recorded" if is_kept else "disturbed"

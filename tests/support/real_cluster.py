@@ -7,12 +7,14 @@ event loop has a client of its own.
 import asyncio
 import threading
 from collections.abc import Coroutine
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 from support.kube_api.resources import BUILT_IN, Resource
 from support.kubernetes import Json, Kubernetes
+from support.waiting import eventually
 
 T = TypeVar("T")
 DEFINITIONS: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -23,7 +25,6 @@ STORAGE_CLASS: Final = {
     "provisioner": "kgents.example/none",
     "allowVolumeExpansion": True,
 }
-SERVED_S: Final = 20.0
 KEPT: Final = {"whenDeleted", "whenScaled"}
 
 
@@ -124,13 +125,11 @@ class RealCluster:
                     },
                 }
             )
-            self._run(self._until_served(each.name))
+            # The server answers 404, then 429, for a moment after a definition is made.
+            self._run(eventually(partial(self._answers, self.path(each.name))))
 
-    async def _until_served(self, resource: str) -> None:
-        """A server answers 404, then 429, for a moment after a definition is made."""
-        async with asyncio.timeout(SERVED_S):
-            while (await self._client.request("GET", self.path(resource))).status != 200:
-                await asyncio.sleep(0.1)
+    async def _answers(self, path: str) -> bool:
+        return (await self._client.request("GET", path)).status == 200
 
     def forget_registered(self) -> None:
         while self._registered:

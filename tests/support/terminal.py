@@ -34,7 +34,11 @@ class Terminal:
         self._own, theirs = pty.openpty()
         self.resize(*self._size)
         self.process: subprocess.Popen[bytes] = spawn(
-            ["setsid", "--ctty", *self._command], stdin=theirs, stdout=theirs, stderr=theirs, env=self._environ
+            ["setsid", "--ctty", "env", "--default-signal=HUP", *self._command],  # as a shell's, also under `nohup`
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=self._environ,
         )
         os.close(theirs)
         self._reader = threading.Thread(target=self._read, daemon=True)
