@@ -127,7 +127,7 @@ def test_each_command_of_kubectl_and_nats_has_a_verb_of_its() -> None:
 def why_not_understood(words: list[str]) -> str:
     """What the `kgents` command says against it; empty: nothing."""
     command: click.Command = kgents
-    context = click.Context(kgents, info_name="kgents")
+    context = click.Context(kgents, info_name="kgents", **kgents.context_settings)  # its help option is kept
     while isinstance(command, click.Group) and words and (sub := command.get_command(context, words[0])):
         command, words = sub, words[1:]
     if command is kgents:

@@ -19,7 +19,13 @@ def document() -> str:
 
 def _helps(command: click.Command, name: str, parent: click.Context | None) -> Iterator[str]:
     context = click.Context(
-        command, parent=parent, info_name=name, terminal_width=_WIDTH, max_content_width=_WIDTH, color=False
+        command,
+        parent=parent,
+        info_name=name,
+        terminal_width=_WIDTH,
+        max_content_width=_WIDTH,
+        color=False,
+        **command.context_settings,
     )
     yield f"## {context.command_path}"
     yield listing(command.get_help(context))

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from nats.aio.msg import Msg
 
-from kgents_cli.commands.token import command as token
+from kgents_cli.app import kgents
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig
 from kgents_shared.contract.meta import Heartbeat
@@ -226,7 +226,7 @@ async def test_beyond_loopback_it_starts_only_with_tokens(server: NatsServer, bu
     assert "expected a loopback address as long as no login is asked for" in log
     assert "try: kgents token NAME --file" in log
 
-    run = partial(CliRunner().invoke, token, ["reader", "--file", str(file)], catch_exceptions=False)
+    run = partial(CliRunner().invoke, kgents, ["token", "reader", "--file", str(file)], catch_exceptions=False)
     made = (await asyncio.to_thread(run)).stdout.strip()
     settings["gateway__auth__tokens_file"] = str(file)
     async with ServiceProcess("gateway", server.url, tmp_path, instance="closed", **settings) as closed:
@@ -249,7 +249,9 @@ async def test_beyond_loopback_it_starts_only_with_tokens(server: NatsServer, bu
         await eventually(is_degraded)
         assert f"expected a readable file of tokens, found {file}: line 1: " in (await state())[1]
         assert await ready(probes), "the tokens that it knows are served"
-        run = partial(CliRunner().invoke, token, ["other", "--file", str(tmp_path / "others")], catch_exceptions=False)
+        run = partial(
+            CliRunner().invoke, kgents, ["token", "other", "--file", str(tmp_path / "others")], catch_exceptions=False
+        )
         await asyncio.to_thread(run)
         (tmp_path / "others").rename(file)
         await in_sync(bus, "gateway", "closed")
