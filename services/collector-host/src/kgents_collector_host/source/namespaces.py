@@ -3,12 +3,13 @@
 Netlink lists the sockets of our own namespace alone. These files say less, but no right is needed for them either.
 """
 
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final
 
 from kgents_collector_host import proc
-from kgents_collector_host.sample import Process, Socket
+from kgents_collector_host.sample import SETTLED_S, Process, Socket
 from kgents_collector_host.source.files import Root
 from kgents_shared.bus.time_slice import TimeSlice
 
@@ -22,7 +23,7 @@ class Namespaces:
     def __init__(self, root: Root) -> None:
         self._root = root
         self._own = root.inode("/proc/self/net/tcp") or 0
-        self._of: dict[tuple[int, int], int] = {}  # process → namespace; what changes it later is not followed
+        self._of: dict[tuple[int, int], int] = {}  # process that has settled → namespace
         self._known: dict[int, tuple[tuple[Socket, ...], tuple[str, ...]]] = {}
         self._next = 0
 
@@ -44,14 +45,15 @@ class Namespaces:
     async def _members(self, processes: Sequence[Process]) -> dict[int, list[Process]]:
         members: defaultdict[int, list[Process]] = defaultdict(list)
         of: dict[tuple[int, int], int] = {}
-        time_slice = TimeSlice()
+        time_slice, now_s = TimeSlice(), time.clock_gettime(time.CLOCK_BOOTTIME)
         for each in processes:
             if time_slice.is_over:
                 await time_slice.checkpoint()
             number = self._of.get(each.key)
             if number is None:
                 number = self._root.inode(f"/proc/{each.pid}/net/tcp") or self._own  # it has ended, or is a zombie
-            of[each.key] = number
+            if now_s - each.started_s >= SETTLED_S:  # a container's first process moves there after its start
+                of[each.key] = number
             if number != self._own:
                 members[number].append(each)
         self._of = of
