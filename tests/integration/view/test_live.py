@@ -12,6 +12,7 @@ from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig
 from kgents_shared.bus.consume import Position
 from kgents_shared.bus.jetstream import purge_before
+from kgents_shared.contract.codec import encode
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.errors import BusTimeoutError, ConfigError
 from kgents_shared.view.entity import EntityView
@@ -24,6 +25,7 @@ from support.nats_server import NatsServer
 from support.proxy import Proxy
 from support.running import running
 from support.state import encoded, make_alert, make_health, make_topology, publish, remake, removed, subject_of
+from support.truth import Truth
 from support.waiting import eventually, pause
 
 DAY_NS = 86_400 * 10**9
@@ -88,6 +90,23 @@ async def test_an_empty_pipeline_is_complete_at_once(bus: Bus) -> None:
         await reader.until_complete()
 
     assert reader.changes == []
+
+
+async def test_once_any_service_has_reported_what_none_keeps_up_to_date_is_unknown_whenever_one_began_to_read(
+    bus: Bus,
+) -> None:
+    await publish(bus, make_topology("a"), make_health("a"))
+    reader, later = Reader(bus), Reader(bus)
+    async with running(reader.run()):
+        await reader.until_complete()
+        assert reader.entities[make_ref("a")][1] == "healthy"
+        await (await bus.session()).request(
+            "kgents.meta.test.collector-k8s.one", encode(Truth(bus).heartbeat("in_sync"))
+        )
+        await reader.until(lambda: reader.entities[make_ref("a")][1] == "unknown")
+    async with running(later.run()):
+        await later.until_complete()
+        assert later.entities == reader.entities
 
 
 async def test_changes_of_each_signal_follow_in_order(bus: Bus) -> None:

@@ -131,10 +131,10 @@ def test_a_cluster_that_is_observed_and_that_no_service_writes_is_wrong() -> Non
     assert [each.text.partition(":")[0] for each in verdicts] == ["topology-builder", "health-scorer"]
     builder = {"kgents.meta.prod.topology-builder.n1": beat("in_sync")}
     assert [each.text for each in judged({**collector, **builder}, []) if each.is_ok is False] == [
-        "health-scorer: no instance reports on prod, which readers take for stale"
+        "health-scorer: no instance reports on prod: nothing keeps the health there up to date"
     ]
     (entities, _) = Reports({}, {}, is_whole=False, clusters=["prod"]).verdicts()
-    assert entities.text == "topology-builder: no instance reports on prod, which readers take for stale"
+    assert entities.text == "topology-builder: no instance reports on prod: nothing keeps the topology there up to date"
     late = Reports(collector | builder, {**dict.fromkeys(collector, 1.0), **dict.fromkeys(builder, 65.0)})
     assert sum(each.is_ok is False for each in late.verdicts()) == 3  # it is late, and neither service writes
 

@@ -270,10 +270,10 @@ def _unattended(instances: Iterable[Instance], clusters: Collection[str]) -> Ite
     """Clusters that are observed, and whose topology or health no service keeps up to date."""
     live = [each for each in instances if each.is_alive]
     observed = dict.fromkeys([*(each.cluster for each in live if each.source), *clusters])
-    for service in (BUILDER, SCORER):
+    for service, output in ((BUILDER, "topology"), (SCORER, "health")):
         served = {each.cluster for each in live if each.service == service and each.state != "standby"}
         if missing := [cluster for cluster in observed if cluster not in served]:
-            text = f"{service}: no instance reports on {_listed(missing)}, which readers take for stale"
+            text = f"{service}: no instance reports on {_listed(missing)}: nothing keeps the {output} there up to date"
             yield Verdict(False, text, f"kgents run {service}")
 
 

@@ -82,6 +82,8 @@ class Liveness:
             async for batch in batches:
                 if batch.reset:
                     self.last.clear()
+                # Once any service has reported: as it is for one that begins to read now.
+                self._writers.is_required = self._writers.is_required or bool(batch.deliveries)
                 for each in batch.deliveries:
                     self.last[each.subject] = each
                     if self._writers.judges(each.subject):
