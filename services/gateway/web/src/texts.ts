@@ -8,6 +8,11 @@ const plural = (count: number, one: string, many: string) => `${count.toLocaleSt
 /** The recording that `kgents up --demo` shows. */
 const DEMO = "demo.kgrec";
 
+/** The word for what a newer gateway, or any source, may name otherwise: then it is that name itself. */
+export function wordFor(words: Readonly<Record<string, string>>, name: string): string {
+  return (Object.hasOwn(words, name) && words[name]) || name;
+}
+
 const ACTIONS: Record<string, string> = { acknowledge: "acknowledged", unacknowledge: "no longer acknowledged", silence: "silenced", unsilence: "no longer silenced", resolve: "resolved" };
 
 export const TEXTS = {
@@ -152,7 +157,7 @@ export const TEXTS = {
     timeline: "Timeline",
     decisions: "Who decided what",
     noDecisions: "No one decided anything.",
-    decided: ({ action, by, via }: { readonly action: string; readonly by: string; readonly via?: string }) => `${by}${via === undefined ? "" : ` (${via})`}: ${ACTIONS[action] ?? action}`,
+    decided: ({ action, by, via }: { readonly action: string; readonly by: string; readonly via?: string }) => `${by}${via === undefined ? "" : ` (${via})`}: ${wordFor(ACTIONS, action)}`,
     receivers: "Who was notified",
     noReceivers: "No one was notified.",
     knows: (state: string, isCurrent: boolean) => (state === "" ? "knows nothing of it yet" : `knows it as ${state}${isCurrent ? "" : ", not how it is now"}`),

@@ -43,12 +43,7 @@ describe("the feed", () => {
   let since: string | null = null;
   let end = () => {};
 
-  beforeEach(async () => {
-    vi.useFakeTimers({ now: START_MS });
-    vi.stubGlobal("document", page);
-    vi.stubGlobal("addEventListener", () => {});
-    vi.stubGlobal("sessionStorage", { getItem: () => null });
-    vi.stubGlobal("fetch", gateway.answer);
+  async function open(): Promise<void> {
     const { Feed } = await import("../src/store/feed.ts");
     const feed = new Feed("api", {
       take: () => {},
@@ -59,6 +54,15 @@ describe("the feed", () => {
     end = () => feed.close();
     await vi.advanceTimersByTimeAsync(1_000);
     await gateway.say(SNAPSHOT + READY);
+  }
+
+  beforeEach(async () => {
+    vi.useFakeTimers({ now: START_MS });
+    vi.stubGlobal("document", page);
+    vi.stubGlobal("addEventListener", () => {});
+    vi.stubGlobal("sessionStorage", { getItem: () => null });
+    vi.stubGlobal("fetch", gateway.answer);
+    await open();
   });
 
   afterEach(() => {
@@ -107,6 +111,19 @@ describe("the feed", () => {
     page.show(true);
     await vi.advanceTimersByTimeAsync(0);
     expect([since, gateway.connections]).toEqual(["12:45:01", connections + 1]);
+    await gateway.say(SNAPSHOT + READY);
+    expect(since).toBe(null);
+  });
+
+  it("lets its connection go too when it was opened in the background and never seen", async () => {
+    end();
+    page.hidden = true;
+    await open();
+    await gateway.say(HEARTBEAT);
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(since).toBe("12:45:02");
+    page.show(true);
+    await vi.advanceTimersByTimeAsync(0);
     await gateway.say(SNAPSHOT + READY);
     expect(since).toBe(null);
   });

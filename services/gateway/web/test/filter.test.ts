@@ -26,6 +26,14 @@ function pick<T>(next: () => number, from: readonly T[]): T {
 }
 
 describe("a filter", () => {
+  it("finds only labels that an entity has, whatever they are called", () => {
+    const bare = entity("bare", { labels: {} }, "healthy");
+    const odd = entity("odd", { labels: JSON.parse('{"constructor": "x", "__proto__": "y"}') as Record<string, string> }, "healthy");
+    for (const [labels, passing] of [["constructor", [odd]], ["!toString", [bare, odd]], ["__proto__=y", [odd]]] as const) {
+      expect([bare, odd].filter(testOf({ ...EVERYTHING, labels }))).toEqual(passing);
+    }
+  });
+
   it("counts for each value what choosing it alone in its list would show", () => {
     for (let seed = 0; seed < 80; seed += 1) {
       const next = random(seed);

@@ -56,7 +56,7 @@ def application(gateway: Gateway, config: Config, tokens: Tokens | None, *, vers
     found: list[BaseRoute] = [
         *(_StreamRoute(path, _entities(gateway)) for path in routes.ENTITY_STREAMS),
         *(_StreamRoute(path, _events(gateway)) for path in routes.EVENT_STREAMS),
-        *(Route(path, _answering(gateway, QUESTIONS[name])) for path, name in routes.QUESTIONS),
+        *(Route(path, _answering(gateway, QUESTIONS[name], version)) for path, name in routes.QUESTIONS),
         *decisions.routes(gateway),
         Route(routes.IDENTITY, _identity),
         Route(routes.OPENAPI, _constant(described)),
@@ -138,10 +138,10 @@ def _events(gateway: Gateway) -> ASGIApp:
     return serve
 
 
-def _answering(gateway: Gateway, question: Question[Any]) -> Handler:
+def _answering(gateway: Gateway, question: Question[Any], version: str) -> Handler:
     async def answer(request: Request) -> Response:
         seen = gateway.seen(who(request.scope).scope)
-        return await _response(request, await ask(seen, question, _arguments(request, question.arguments)))
+        return await _response(request, await ask(seen, question, _arguments(request, question.arguments)), version)
 
     return answer
 
@@ -151,10 +151,11 @@ async def _identity(request: Request) -> Response:
     return Response(found, headers=HEADERS | {"cache-control": "no-store"}, media_type=JSON)
 
 
-async def _response(request: Request, kept: Kept) -> Response:
+async def _response(request: Request, kept: Kept, version: str = "") -> Response:
+    """`version`: of the gateway; of the same state another one may make another answer."""
     headers = dict(HEADERS)
     if kept.tag:
-        headers["etag"] = f'W/"{kept.tag}"'
+        headers["etag"] = f'W/"{version}-{kept.tag}"'
         if headers["etag"] in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
     body = kept.body

@@ -55,6 +55,7 @@ export class Feed {
     tries.subscribe(() => this.#wake());
     addEventListener("online", () => this.#wake());
     document.addEventListener("visibilitychange", () => this.#visibility());
+    if (document.hidden) this.#letGoLater();
   }
 
   close(): void {
@@ -157,7 +158,12 @@ export class Feed {
     if (!document.hidden) {
       this.#endIfSilent();
       this.#wake();
-    } else setTimeout(() => document.hidden && this.#attempt.abort(), HIDDEN_MS);
+    } else this.#letGoLater();
+  }
+
+  /** Also if it was opened in the background, and was never seen. */
+  #letGoLater(): void {
+    setTimeout(() => document.hidden && this.#attempt.abort(), HIDDEN_MS);
   }
 }
 

@@ -86,7 +86,8 @@ function labelTests(text: string): Test[] {
       const key = name.trim();
       const wanted = value.trim();
       return (entity: Entity) => {
-        const found = entity.labels?.[key];
+        const labels = entity.labels ?? {};
+        const found = Object.hasOwn(labels, key) ? labels[key] : undefined; // `constructor` is no label of every entity
         if (equals === "") return (found !== undefined) === (isNot === "");
         return (found === wanted) === !equals.startsWith("!");
       };

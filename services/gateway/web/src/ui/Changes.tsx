@@ -2,7 +2,7 @@
 
 import type { Model } from "../model.ts";
 import type { Difference, Id, Ref, Value } from "../store/entity.ts";
-import { TEXTS } from "../texts.ts";
+import { TEXTS, wordFor } from "../texts.ts";
 import { useAnswer } from "./answer.ts";
 import { EntityLink } from "./EntityLink.tsx";
 import { type Known, NotKnown, isAllKnown } from "./NotKnown.tsx";
@@ -34,7 +34,7 @@ export function Changes({ model, since }: { model: Model; since: string }) {
         {value.entities.slice(0, SHOWN).map((each) => (
           <li key={each.id}>
             <p class="line">
-              <span class={`tag ${each.op}`}>{TEXTS.ops[each.op] ?? each.op}</span>
+              <span class={`tag ${each.op}`}>{wordFor(TEXTS.ops, each.op)}</span>
               <EntityLink model={model} id={each.id} peer={each.ref} />
             </p>
             {each.op === "changed" && (

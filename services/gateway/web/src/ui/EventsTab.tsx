@@ -5,7 +5,7 @@ import type { Model } from "../model.ts";
 import { type Ref, refKey } from "../store/entity.ts";
 import type { Event } from "../store/event.ts";
 import { isEverything } from "../store/filter.ts";
-import { TEXTS } from "../texts.ts";
+import { TEXTS, wordFor } from "../texts.ts";
 import { useAnswer } from "./answer.ts";
 import { EntityLink } from "./EntityLink.tsx";
 import { VirtualList } from "./VirtualList.tsx";
@@ -80,7 +80,7 @@ function EventRow({ model, event }: { model: Model; event: Event }) {
   return (
     <article class={`event ${event.severity} ${model.events.isFresh(event) ? "fresh" : ""}`}>
       <p class="line">
-        <span class={`severity ${event.severity}`}>{TEXTS.severities[event.severity] ?? event.severity}</span>
+        <span class={`severity ${event.severity}`}>{wordFor(TEXTS.severities, event.severity)}</span>
         <strong class="text">{event.reason}</strong>
         {count > 1 && <span class="tag">{TEXTS.times(count)}</span>}
         <time dateTime={event.last_at}>{TEXTS.ago(age(model.shownMs.value - Date.parse(event.last_at)))}</time>
