@@ -1,6 +1,7 @@
 """TLS that the configuration demands: the connection is encrypted, or the server learns nothing, not even our name."""
 
 import asyncio
+import gc
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import UTC, datetime
@@ -245,3 +246,19 @@ async def test_a_websocket_that_sends_us_on_to_one_without_tls_is_refused(
 
     assert DEMANDED in words
     assert b"CONNECT" not in tap.seen
+
+
+async def test_a_bus_that_ends_while_it_closes_a_websocket_leaves_nothing_open(
+    start: Start, certificates: Certificates, tls: TlsConfig
+) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0, ssl=certificates.server_context())
+    config = login(f"wss://127.0.0.1:{server.sockets[0].getsockname()[1]}", tls)
+    async with server:
+        async with Bus(config, name="test") as bus:
+            while not bus.last_error:
+                await asyncio.sleep(0)  # it ends at the very moment at which the attempt has failed
+    gc.collect()  # an HTTP client that was not closed warns when it is collected, which fails this test

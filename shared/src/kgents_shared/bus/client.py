@@ -285,6 +285,10 @@ def _place(url: str) -> str:
 
 
 async def _close(wire: Wire, within_s: float) -> None:
-    with suppress(Exception):  # of one that never connected, nats-py cannot even do that
-        async with asyncio.timeout(within_s):
-            await wire.close()
+    """Close a connection to the end, also when we are cancelled meanwhile: no one else knows of it."""
+    closing = asyncio.create_task(wire.end(within_s))
+    try:
+        await asyncio.shield(closing)
+    except asyncio.CancelledError:
+        await asyncio.wait([closing])
+        raise

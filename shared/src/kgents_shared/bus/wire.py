@@ -5,9 +5,11 @@ Everything that reaches into nats-py's private names is here and in `direct`, be
 `tests/integration/bus/test_encryption.py` and `tests/faults/test_failover.py`.
 """
 
+import asyncio
 import re
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from kgents_shared.bus.direct import DirectClient
@@ -79,6 +81,18 @@ class Wire(DirectClient):
         stream = stream or getattr(getattr(self._transport, "_ws", None), "_writer", None)
         if stream is not None:
             stream.transport.abort()
+
+    async def end(self, within_s: float) -> None:
+        """Close the connection; what does not close within that time is dropped."""
+        with suppress(Exception):  # of one that never connected, nats-py cannot even do that
+            async with asyncio.timeout(within_s):
+                await self.close()
+        http = getattr(self._transport, "_client", None)  # of a WebSocket: nats-py waits for its end before it closes it
+        if http is not None:
+            self.abort()
+            with suppress(Exception):
+                async with asyncio.timeout(within_s):
+                    await http.close()
 
     async def _select_next_server(self) -> None:
         """Try the one server once. nats-py tries a refused one 60 times, 2 s apart, whatever `allow_reconnect` is."""
