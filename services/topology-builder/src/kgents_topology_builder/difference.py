@@ -127,6 +127,8 @@ def _plain(value: list[str] | datetime | str | int | None) -> Value:
 def _same_values(old: Mapping[str, Value], new: Mapping[str, Value]) -> bool:
     """Whether equal values are also of equal types: to Python, `True == 1 == 1.0`. One that is null is absent."""
     if old != new:
+        if None not in old.values() and None not in new.values():
+            return False
         old, new = _known(old), _known(new)
     return old == new and (not old or list(map(type, map(old.get, new))) == list(map(type, new.values())))
 
@@ -136,7 +138,7 @@ def _known(values: Mapping[str, Value]) -> Mapping[str, Value]:
 
 
 def _mapping_differences(field: str, old: Mapping[str, Value], new: Mapping[str, Value]) -> Iterator[Difference]:
-    gone = [key for key, before in old.items() if before is not None and key not in new]
+    gone = [key for key in old.keys() - new.keys() if old[key] is not None]
     other = [key for key, after in new.items() if (before := old.get(key)) != after or type(before) is not type(after)]
     for key in sorted(gone + other):
         yield Difference(field=f"{field}.{key}", old=old.get(key), new=new.get(key))
