@@ -13,7 +13,7 @@ from kgents_health_scorer.checks import CATALOGUE
 from kgents_health_scorer.debounce import LONG_AGO, Window
 from kgents_health_scorer.reducer import Scorer
 from kgents_health_scorer.scored_entity import ScoredEntity
-from kgents_health_scorer.walk import Walk
+from kgents_health_scorer.walk import Walk, Walks
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.health import Health
@@ -77,8 +77,27 @@ def histories(draw: st.DrawFn) -> list[Step]:
     return steps
 
 
+class PlainWalks(Walks):
+    """Asks all entities at every moment, in one go."""
+
+    def __init__(self, scorer: Scorer) -> None:
+        super().__init__(scorer._entities)
+        self._scorer = scorer
+
+    def is_due(self, now: datetime) -> bool:
+        return True
+
+    def begin(self, now: datetime, *, source: Ref | None = None, is_first: bool = False) -> None:
+        walk = Walk(now, [], source, is_first)
+        self._scorer._dirty.update((each.ref, now) for each in self._entities.values() if walk.concerns(each))
+
+
 class PlainScorer(Scorer):
     """Judges whatever an input or the time concerns, in one go, whether it may matter or not."""
+
+    def __init__(self) -> None:
+        super().__init__(CATALOGUE)
+        self._walks = PlainWalks(self)
 
     def on_pulse(self, pulse: Pulse, *, now: datetime, evidence: str, delay_s: float = 0.0) -> None:
         with _plain_windows():
@@ -87,9 +106,6 @@ class PlainScorer(Scorer):
         if scored is not None and any(each.evidence == evidence for each in scored._sources.values()):  # it was taken
             self._dirty.setdefault(pulse.ref, LONG_AGO)
 
-    def _walk(self, now: datetime, *, source: Ref | None = None, is_first: bool = False) -> None:
-        walk = Walk(now, [], source, is_first)
-        self._dirty.update((each.ref, now) for each in self._entities.values() if walk.concerns(each))
 
 
 @contextmanager
@@ -170,10 +186,10 @@ NOT_READY_WHILE_AWAY: list[Step] = [
 @example(NOT_READY_WHILE_AWAY, 1)
 @settings(max_examples=500)
 def test_what_is_not_judged_again_would_have_been_judged_alike(steps: list[Step], walked: int) -> None:
-    quick, plain = Scorer(CATALOGUE), PlainScorer(CATALOGUE)
+    quick, plain = Scorer(CATALOGUE), PlainScorer()
     seen, expected = Published(), Published()
     now_s = 100.0
-    with patch("kgents_health_scorer.reducer.AT_ONCE", walked):
+    with patch("kgents_health_scorer.walk.AT_ONCE", walked):
         for step in [*(("entity", ref, "running", "", "u1", ["k8s"]) for ref in REFS), *steps]:
             now_s += step[1] if isinstance(step[1], float) else 1.0
             for what in (step,) if step[0] == "away" else (("tick",), step):

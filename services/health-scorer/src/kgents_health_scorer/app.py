@@ -104,7 +104,9 @@ class _Scoring:
     async def watch_time(self) -> None:
         """Notice samples that are missing and conditions that last too long."""
         async for now_ns in self.follower.ticks(self.context.config.tick_interval_s):
-            self.scorer.tick(_time(now_ns))
+            time_slice = TimeSlice()
+            while self.scorer.tick(_time(now_ns)):
+                await time_slice.checkpoint()
 
     def metrics(self) -> Iterator[Sample]:
         """Health and alerts as they are published; only while this instance judges the cluster."""

@@ -8,6 +8,7 @@ after a restart it gives all of them once.
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Final
 
 from kgents_health_scorer import aggregate, recurrence
@@ -24,7 +25,7 @@ from kgents_health_scorer.scored_entity import ScoredEntity
 from kgents_health_scorer.sentences import of_health
 from kgents_health_scorer.traffic import SAMPLE_S
 from kgents_health_scorer.verdict import WELL, Checks, Verdict, checks_of
-from kgents_health_scorer.walk import AT_ONCE, Walk
+from kgents_health_scorer.walk import Walks
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.attestation import Attestation
 from kgents_shared.contract.entity import Ref
@@ -37,6 +38,8 @@ from kgents_shared.contract.wire import REMOVE
 
 UNMATCHED_MAX: Final = 10_000
 """Entities with pulses that are not in the topology (yet): their samples are kept, the oldest entity dropped first."""
+LOST_AT_ONCE: Final = 500
+"""Lost entities that one `tick` lets go."""
 LOST_STAYS: Final = timedelta(seconds=60)
 """How long what the topology has lost stays as it is: topology-builder publishes it again within 30 s."""
 
@@ -69,7 +72,7 @@ class Scorer:
         self._unmatched: dict[Ref, ScoredEntity] = {}
         self._gone: OrderedDict[Ref, ScoredEntity] = OrderedDict()  # not yet taken
         self._dirty: OrderedDict[Ref, datetime] = OrderedDict()  # → when to judge it; LONG_AGO: as of its last message
-        self._walks: OrderedDict[Ref | None, Walk] = OrderedDict()  # by source, so there are few; None: by time
+        self._walks = Walks(self._entities)
         self._clusters: dict[str, Cluster] = {}
         self._dirty_clusters: set[str] = set()
         self._unwell: dict[str, dict[Ref, Unwell]] = {}  # by cluster
@@ -142,7 +145,7 @@ class Scorer:
         before = self._attestation
         self._attestation = before.with_source(source, ref.cluster, ref.name)
         if self._attestation is not before:
-            self._walk(now, source=ref)
+            self._walks.begin(now, source=ref)
 
     def on_pulse(self, pulse: Pulse, *, now: datetime, evidence: str, delay_s: float = 0.0) -> None:
         """Take a sample; one that is not newer than the last of its entity and source changes nothing.
@@ -157,37 +160,38 @@ class Scorer:
         scored = self._entities.get(ref)
         if scored is None:
             self._unmatched_entity(ref).take_pulse(pulse, self._checks_of(ref.kind), now, evidence, delay_s)
-        elif scored.take_pulse(pulse, self._checks_of(ref.kind), now, evidence, delay_s):
+            return
+        if scored.take_pulse(pulse, self._checks_of(ref.kind), now, evidence, delay_s):
             self._dirty.setdefault(ref, LONG_AGO)
+        self._walks.note(scored)
 
     def was_away(self, begin_ns: int, end_ns: int) -> None:
         """Nothing was stored meanwhile: no source is silent for that, and what changed is published soon."""
         begin, end = (datetime.fromtimestamp(each / 1e9, UTC) for each in (begin_ns, end_ns))
         self._away = self._away.then(begin, end)
 
-    def tick(self, now: datetime) -> None:
-        """Let time pass: samples may be missing now, and a state may have lasted too long."""
+    def tick(self, now: datetime) -> bool:
+        """Let time pass: samples may be missing now, and a state may have lasted too long.
+
+        Returns:
+            Whether more of it is due: LOST_AT_ONCE lost entities at a time, so that others have their turn.
+        """
         self._now = max(self._now, now)
         self._dirty_clusters.update(name for name, cluster in self._clusters.items() if cluster.is_due(now))
-        if any(scored.due is not None and scored.due <= now for scored in self._entities.values()):
-            self._walk(now)
-        for ref, until in list(self._lost.items()):
+        if self._walks.is_due(now):
+            self._walks.begin(now)
+        lost = ((ref, until) for ref, until in self._lost.items() if until is None or until <= now)
+        due = list(islice(lost, LOST_AT_ONCE))
+        for ref, until in due:
             if until is None:
                 self._lost[ref] = now + LOST_STAYS
-            elif until <= now:
+            else:
                 self.on_topology(None, ref, now=now, evidence="")
+        return len(due) == LOST_AT_ONCE
 
     def caught_up(self, now: datetime) -> None:
         """The topology is complete: what was restored and is not in it is lost, as no removal says that it is gone."""
-        self._walk(now, is_first=True)
-
-    def _walk(self, now: datetime, *, source: Ref | None = None, is_first: bool = False) -> None:
-        pending = self._walks.get(None)
-        if source is None and pending is not None and not is_first:
-            pending.now = now  # those asked already are asked again the next time
-            return
-        self._walks.pop(source, None)
-        self._walks[source] = Walk(now, [*self._entities.values()][::-1], source, is_first)
+        self._walks.begin(now, is_first=True)
 
     def _remove(self, ref: Ref, now: datetime) -> None:
         self._unmatched.pop(ref, None)
@@ -260,7 +264,7 @@ class Scorer:
         concerns very many entities that it does not change, a call ends early: `is_dirty` then.
         """
         if self._walks:
-            yield from self._walked(next(iter(self._walks.values())))
+            yield from self._walked()
             if self._walks:
                 return
         for _ in range(len(self._gone) + len(self._dirty)):
@@ -284,20 +288,13 @@ class Scorer:
         scored = self._entities.get(ref)
         return scored.since if scored is not None and scored.level == "healthy" else None
 
-    def _walked(self, walk: Walk) -> Iterator[Health | Alert]:
-        for _ in range(AT_ONCE):
-            if not walk.rest:
-                break
-            scored = walk.rest.pop()
-            if not walk.concerns(scored) or self._entities.get(scored.ref) is not scored:
-                continue
+    def _walked(self) -> Iterator[Health | Alert]:
+        for walk, scored in self._walks.concerned():
             touched = self._dirty.pop(scored.ref, None)
             if walk.is_first or touched is not None:
                 yield from self._judged(scored, max(walk.now, touched or LONG_AGO))
             else:
                 yield from self._passed(scored, walk.now)
-        if not walk.rest and self._walks.get(walk.source) is walk:
-            del self._walks[walk.source]
 
     def _passed(self, scored: ScoredEntity, now: datetime) -> list[Health | Alert]:
         """Only time has passed, or its sources attest it or not: most entities are as well as before."""
@@ -306,6 +303,7 @@ class Scorer:
         self._attest(scored, scored.entity, now)
         if not scored.stays_calm():
             return self._verdict(scored, scored.entity)
+        self._walks.note(scored)
         self._count_known(scored, WELL)
         return []
 
@@ -328,7 +326,9 @@ class Scorer:
         self._note_pod(scored, scored.now, is_bad=bool(verdict.reasons))
         self._note_unwell(scored, entity, verdict)
         self._count_known(scored, (verdict.level, verdict.score))
-        return [_health(scored, entity, verdict), *_alerts(scored, verdict)]
+        messages = [_health(scored, entity, verdict), *_alerts(scored, verdict)]
+        self._walks.note(scored)
+        return messages
 
     def _note_unwell(self, scored: ScoredEntity, entity: TopologyEntity, verdict: Verdict) -> None:
         """Take note of what may be the origin of others, or has one."""

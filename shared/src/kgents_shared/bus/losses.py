@@ -125,8 +125,13 @@ async def lost_rows(
     Raises:
         BusError: the stream could not be read.
     """
-    missing = dict.fromkeys((subject for subject, row in rows.items() if row.seq <= until_seq), 0)
+    missing: dict[str, int] = {}
     time_slice = TimeSlice()
+    for subject in [*rows]:
+        if (row := rows.get(subject)) is not None and row.seq <= until_seq:
+            missing[subject] = 0
+        if time_slice.is_over:
+            await time_slice.checkpoint()
     async for batch in last_headers(session, stream, filters):
         for each in batch:
             row = rows.get(each.subject)

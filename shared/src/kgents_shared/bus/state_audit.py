@@ -19,6 +19,7 @@ from kgents_shared.bus.publish import TTL
 from kgents_shared.bus.pull import headers_since
 from kgents_shared.bus.session import Session
 from kgents_shared.bus.state_view import Row
+from kgents_shared.bus.time_slice import TimeSlice
 from kgents_shared.bus.tombstones import Tombstones
 from kgents_shared.contract.errors import BusError, SteppedDownError
 from kgents_shared.contract.streams import HISTORY_STREAMS
@@ -153,7 +154,10 @@ class StateAudit:
             SteppedDownError: another writer wrote it.
         """
         written = await headers_since(session, self._stream, self._filters, audited)
+        time_slice = TimeSlice()
         for each in written:
+            if time_slice.is_over:
+                await time_slice.checkpoint()
             if self._table.is_open(each.subject):
                 return each.seq - 1
             is_forgotten = self._table.tombstones.is_full and TTL in (each.headers or {})

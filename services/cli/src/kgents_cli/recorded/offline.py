@@ -149,7 +149,8 @@ class _Cluster:
         while self._builder.tick(now_ns):
             pass
         if self._ticks % self._scorer_ticks == 0:
-            self._scorer.tick(_time(now_ns))
+            while self._scorer.tick(_time(now_ns)):
+                pass
         self._ticks += 1
         yield from self.settle(now_ns)
 
