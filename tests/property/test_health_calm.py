@@ -107,7 +107,6 @@ class PlainScorer(Scorer):
             self._dirty.setdefault(pulse.ref, LONG_AGO)
 
 
-
 @contextmanager
 def _plain_windows() -> Iterator[None]:
     with patch.object(Window, "stays_calm", lambda *_: False):

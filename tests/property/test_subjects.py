@@ -1,11 +1,14 @@
 """The laws of the subject grammar: nothing gets lost or confused, and no server is offered an illegal subject."""
 
 import re
+from unittest.mock import patch
 
+import msgspec
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from kgents_shared.bus.subject_counts import _parts
 from kgents_shared.contract import subjects
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.errors import MalformedMessageError
@@ -219,3 +222,21 @@ def test_a_subject_needs_every_field_and_has_no_other(parts: tuple[str, dict[str
             make(signal, **fields, flavour="x")
         with pytest.raises(ValueError, match="expected a signal out of"):
             make("flavour", **fields)
+
+
+NAMES = st.text(alphabet='a.:1,"\\{é', min_size=1, max_size=8)
+
+
+@given(counts=st.dictionaries(NAMES, st.integers(0, 10**12), max_size=12), part_bytes=st.integers(1, 40))
+@example(counts={'x":1,': 1, "y": 2}, part_bytes=1)
+def test_the_servers_list_of_subjects_is_the_same_in_parts(counts: dict[str, int], part_bytes: int) -> None:
+    with patch("kgents_shared.bus.subject_counts.PART_BYTES", part_bytes):
+        parts = list(_parts(msgspec.json.encode(counts)))
+    assert {subject: count for part in parts for subject, count in part.items()} == counts
+    assert sum(map(len, parts)) == len(counts)
+
+
+def test_a_long_list_of_subjects_comes_in_many_parts() -> None:
+    counts = {f"kgents.entity.a.k8s.pod.shop.web-{number}": 1 for number in range(10_000)}
+    assert len(list(_parts(msgspec.json.encode(counts)))) > 5
+    assert list(_parts(b"null")) == [{}]

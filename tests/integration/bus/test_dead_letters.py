@@ -5,8 +5,9 @@ from typing import Any
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.dead_letters import SLOTS, DeadLetters
 from kgents_shared.bus.delivery import Delivery
-from kgents_shared.bus.jetstream import last_message, subject_counts
+from kgents_shared.bus.jetstream import last_message
 from kgents_shared.bus.publish import Publisher
+from kgents_shared.bus.subject_counts import subject_counts
 from kgents_shared.contract.codec import META
 from kgents_shared.contract.meta import DeadLetter
 from support.nats_server import NatsServer

@@ -257,8 +257,7 @@ async def test_a_bus_that_ends_while_it_closes_a_websocket_leaves_nothing_open(
 
     server = await asyncio.start_server(refuse, "127.0.0.1", 0, ssl=certificates.server_context())
     config = login(f"wss://127.0.0.1:{server.sockets[0].getsockname()[1]}", tls)
-    async with server:
-        async with Bus(config, name="test") as bus:
-            while not bus.last_error:
-                await asyncio.sleep(0)  # it ends at the very moment at which the attempt has failed
+    async with server, Bus(config, name="test") as bus:
+        while not bus.last_error:
+            await asyncio.sleep(0)  # it ends at the very moment at which the attempt has failed
     gc.collect()  # an HTTP client that was not closed warns when it is collected, which fails this test

@@ -11,9 +11,9 @@ from nats.aio.msg import Msg
 
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig, Secret
-from kgents_shared.bus.jetstream import subject_counts
 from kgents_shared.bus.provision import Create, Plan, Refuse, Unchanged, Update, apply, plan, require_streams
 from kgents_shared.bus.session import Session
+from kgents_shared.bus.subject_counts import subject_counts
 from kgents_shared.contract.errors import BusError, ProvisionError
 from kgents_shared.contract.streams import StreamsConfig, streams
 from support.nats_server import NatsServer

@@ -20,6 +20,7 @@ from kgents_shared.bus.requests import api_prefix_of
 from kgents_shared.bus.session import ApiFault, Session
 from kgents_shared.bus.sources import edge_of, filter_of, source_of
 from kgents_shared.bus.state_view import StateView
+from kgents_shared.bus.subject_counts import subject_counts
 from kgents_shared.contract.codec import ENTITY, META, encode
 from kgents_shared.contract.entity import Entity
 from kgents_shared.contract.errors import BusError, BusTimeoutError, MalformedMessageError
@@ -173,8 +174,8 @@ async def compare(bus: Bus, edge: str) -> Difference:
     """
     session = await bus.session()
     stream, filters = NAME_BY_SIGNAL["entity"], [filter_of("entity", edge)]
-    there = await _ask(jetstream.subject_counts(session, stream, filters, prefix=api_prefix_of(edge)), edge)
-    here = await jetstream.subject_counts(session, stream, filters)
+    there = await _ask(subject_counts(session, stream, filters, prefix=api_prefix_of(edge)), edge)
+    here = await subject_counts(session, stream, filters)
     only_here = sorted(here.keys() - there.keys())
     attested = await _attested(bus, edge) if only_here else frozenset()
     known = {subject: await _known(session, subject) for subject in only_here}

@@ -172,15 +172,6 @@ class ConsumerInfo(msgspec.Struct):
         return int(self.ts.timestamp() * 1e9)
 
 
-class _Subjects(msgspec.Struct):
-    subjects: dict[str, int] | None = None
-
-
-class _SubjectsPage(msgspec.Struct):
-    state: _Subjects
-    total: int = 0
-
-
 class _Names(msgspec.Struct):
     streams: list[str] | None = None
 
@@ -234,22 +225,6 @@ async def update_stream(session: Session, stream: str, config: Mapping[str, Any]
 async def purge_before(session: Session, stream: str, subject: str, seq: int) -> None:
     """Drop every message of a subject that is older than a sequence."""
     await session.api(requests.purge_of(stream), {"filter": subject, "seq": seq}, msgspec.Raw)
-
-
-async def subject_counts(session: Session, stream: str, filters: Sequence[str], *, prefix: str = "") -> dict[str, int]:
-    """How many messages each subject has; the server lists 100,000 subjects in an answer, so we ask in pages."""
-    counts: dict[str, int] = {}
-    for filter_ in filters:
-        listed = 0
-        while True:
-            body = {"subjects_filter": filter_, "offset": listed}
-            page = await session.api(requests.info_of(stream), body, _SubjectsPage, prefix=prefix)
-            found = page.state.subjects or {}
-            counts.update(found)
-            listed += len(found)
-            if not found or listed >= page.total:
-                break
-    return counts
 
 
 # Single messages

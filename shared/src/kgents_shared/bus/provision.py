@@ -17,6 +17,7 @@ from kgents_shared.bus.jetstream import StreamInfo
 from kgents_shared.bus.logger import get_logger
 from kgents_shared.bus.session import Session, SessionLostError
 from kgents_shared.bus.sources import api_of, edge_of, is_of_edge, sources_of
+from kgents_shared.bus.subject_counts import subject_counts
 from kgents_shared.contract.errors import BusError, BusTimeoutError, ProvisionError
 from kgents_shared.contract.streams import Copy, Stream
 
@@ -302,7 +303,7 @@ async def _beyond(session: Session, name: str, found: StreamInfo, change: Change
             age_s = (found.ts - state.first_ts).total_seconds()
             return f"messages {age_s:.0f} s old" if age_s * _NS > change.new else ""
         case "max_msgs_per_subject" if state.messages > state.num_subjects:
-            for subject, count in (await jetstream.subject_counts(session, name, [">"])).items():
+            for subject, count in (await subject_counts(session, name, [">"])).items():
                 if count > change.new:
                     return f"{count} messages of {subject}"
     return ""

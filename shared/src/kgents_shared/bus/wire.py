@@ -87,7 +87,9 @@ class Wire(DirectClient):
         with suppress(Exception):  # of one that never connected, nats-py cannot even do that
             async with asyncio.timeout(within_s):
                 await self.close()
-        http = getattr(self._transport, "_client", None)  # of a WebSocket: nats-py waits for its end before it closes it
+        http = getattr(
+            self._transport, "_client", None
+        )  # a WebSocket
         if http is not None:
             self.abort()
             with suppress(Exception):

@@ -7,13 +7,14 @@ within seconds.
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import aclosing
 from typing import Final
 
 import structlog
 
-from kgents_shared.bus.jetstream import StreamInfo, stream_info, subject_counts
+from kgents_shared.bus.jetstream import StreamInfo, stream_info
 from kgents_shared.bus.session import Session
-from kgents_shared.bus.time_slice import TimeSlice
+from kgents_shared.bus.subject_counts import subject_counts, subject_parts
 from kgents_shared.contract import subjects
 from kgents_shared.contract.errors import MalformedMessageError
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
@@ -73,10 +74,9 @@ class _Listing:
         now_s = asyncio.get_running_loop().time()
         if self._is_outdated(info, now_s - self._at_s):
             tokens: set[str] = set()
-            time_slice = TimeSlice()
-            for subject in await subject_counts(session, self._stream, [">"]):
-                tokens.add(subject.split(".")[2])
-                await time_slice.checkpoint()
+            async with aclosing(subject_parts(session, self._stream, [">"])) as parts:
+                async for part in parts:
+                    tokens.update(subject.split(".")[2] for subject in part)
             self._tokens, self._info, self._at_s = tokens, info, now_s
         return self._tokens
 

@@ -11,8 +11,9 @@ import msgspec
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.consume import follow
 from kgents_shared.bus.delivery import Delivery
-from kgents_shared.bus.jetstream import stream_info, subject_counts
+from kgents_shared.bus.jetstream import stream_info
 from kgents_shared.bus.logger import get_logger
+from kgents_shared.bus.subject_counts import subject_counts
 from kgents_shared.contract.codec import PULSE
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.errors import BusTimeoutError, MalformedMessageError, UnknownTypeError
@@ -71,8 +72,7 @@ async def pulses_at(bus: Bus, selection: Selection, time: datetime) -> PulsesAt:
     if time < since:
         return PulsesAt({}, since)
     filters, test = selection.filters("pulse"), selection.subject_test("pulse")
-    counts = await subject_counts(session, stream, filters)
-    wanted = {subject: count for subject, count in counts.items() if test(subject)}
+    wanted = await subject_counts(session, stream, filters, takes=test)
     try:
         async with asyncio.timeout(TIMEOUT_S):
             last = {subject: payload async for subject, payload in last_at(session, stream, filters, wanted, time)}

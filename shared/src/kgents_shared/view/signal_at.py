@@ -11,7 +11,8 @@ from typing import Final
 import msgspec
 
 from kgents_shared.bus.client import Bus
-from kgents_shared.bus.jetstream import StreamInfo, stream_info, subject_counts
+from kgents_shared.bus.jetstream import StreamInfo, stream_info
+from kgents_shared.bus.subject_counts import subject_counts
 from kgents_shared.bus.tombstones import HISTORY_OF_REMOVED_S
 from kgents_shared.contract.archive import FILTERS_MAX, Coverage, StateRequest, Stored
 from kgents_shared.contract.errors import NoArchiveError
@@ -90,8 +91,7 @@ async def _read(
     session = await bus.session()
     stream = NAME_BY_SIGNAL[signal]
     kept = await stream_info(session, stream)
-    counts = await subject_counts(session, stream, filters)
-    counts = {subject: count for subject, count in counts.items() if takes(subject)}
+    counts = await subject_counts(session, stream, filters, takes=takes)
     seen: set[str] = set()
     async for subject, payload in last_at(session, stream, filters, counts, time):
         seen.add(subject)
