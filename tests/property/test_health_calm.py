@@ -179,9 +179,20 @@ NOT_READY_WHILE_AWAY: list[Step] = [
     *(CART_SAMPLE, CART_SAMPLE, ("away", 901.0), CART_SAMPLE),
 ]
 
+SILENT_SOONER: list[Step] = [
+    *[("pulse", REFS[0], "k8s", 0.1, 0.1, "", interval_s, "") for interval_s in (400.0, 400.0, 400.0, 15.0)],
+    *[("wait", 50.0)] * 4,
+]
+SILENT_ONE_AFTER_THE_OTHER: list[Step] = [
+    *[("pulse", REFS[number % 2], "k8s", 0.1, 0.1, "", (15.0, 400.0)[number % 2], "") for number in range(6)],
+    *[("wait", 50.0), ("wait", 3_700.0), ("wait", 3_700.0)],
+]
+
 
 @given(steps=histories(), walked=st.sampled_from([1, 2, 500]))
 @example(EXPIRED_WHILE_AWAY, 1)
+@example(SILENT_SOONER, 500)
+@example(SILENT_ONE_AFTER_THE_OTHER, 500)
 @example(NOT_READY_WHILE_AWAY, 1)
 @settings(max_examples=500)
 def test_what_is_not_judged_again_would_have_been_judged_alike(steps: list[Step], walked: int) -> None:
