@@ -87,9 +87,7 @@ class Wire(DirectClient):
         with suppress(Exception):  # of one that never connected, nats-py cannot even do that
             async with asyncio.timeout(within_s):
                 await self.close()
-        http = getattr(
-            self._transport, "_client", None
-        )  # a WebSocket
+        http = getattr(self._transport, "_client", None)
         if http is not None:
             self.abort()
             with suppress(Exception):
