@@ -326,7 +326,7 @@ class Scorer:
         self._note_pod(scored, scored.now, is_bad=bool(verdict.reasons))
         self._note_unwell(scored, entity, verdict)
         self._count_known(scored, (verdict.level, verdict.score))
-        messages = [_health(scored, entity, verdict), *_alerts(scored, verdict)]
+        messages: list[Health | Alert] = [_health(scored, entity, verdict), *_alerts(scored, verdict)]
         self._walks.note(scored)
         return messages
 

@@ -1,7 +1,7 @@
 """All entities, asked in slices whether a moment that has come concerns them: `reducer.py` → here. Pure."""
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
 
@@ -37,7 +37,7 @@ class Walk(msgspec.Struct):
 class Walks:
     """The walks that have begun, and when the next one is due: no moment at rest asks all entities for nothing."""
 
-    def __init__(self, entities: Mapping[Ref, ScoredEntity]) -> None:
+    def __init__(self, entities: dict[Ref, ScoredEntity]) -> None:
         self._entities = entities
         self._walks: OrderedDict[Ref | None, Walk] = OrderedDict()  # by source, so there are few; None: by time
         self._due = NEVER  # no entity is due before, but for those that a walk by time has still to ask
