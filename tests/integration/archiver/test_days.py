@@ -14,6 +14,8 @@ from kgents_archiver.store.database import Database
 from kgents_archiver.store.ledger import Epoch, OvertakenError
 from kgents_archiver.store.status import stream_statuses
 from kgents_archiver.store.writing import Message, Writer
+from kgents_archiver.versions import FollowingVersions
+from kgents_shared.bus.client import Bus
 from kgents_shared.bus.consume import Position
 from kgents_shared.contract.archive import Gap
 from kgents_shared.contract.errors import NotFoundError
@@ -184,6 +186,26 @@ async def test_days_are_made_and_dropped_while_someone_reads_everything(database
         await reader.close()
     assert await days.expire(database, "event", FIRST + timedelta(days=60), 30) == 1
     assert await partitions.days_of(database, "event") == [FIRST + timedelta(days=60 + number) for number in range(3)]
+
+
+async def test_a_server_whose_clock_is_years_ahead_drops_nothing(database: Database, bus: Bus, config: Config) -> None:
+    now = datetime.now(UTC)
+    writer = Writer(database, "event")
+    epoch = await writer.begin("KGENTS_EVENT", "first", now=now, last_seq=0, before=None)
+    await writer.write(epoch, [message(1, now, "a")], [], position(now, 1))
+    following = FollowingVersions(bus, config, "event", lambda: None)
+    await following._expire(now.date() + timedelta(days=3_650))
+    await following._database.close()
+    assert len((await versions(database, "event", now - timedelta(1), now + timedelta(1))).messages) == 1
+
+
+async def test_a_clock_that_is_set_back_does_not_bring_back_what_was(database: Database) -> None:
+    """The later message has the earlier time."""
+    writer = Writer(database, "topology")
+    at = BEGAN + timedelta(hours=1)
+    found = [message(1, at, "a"), message(2, at - timedelta(seconds=5), "a")]
+    await writer.write(await begin(writer), found, [], position(at, 2))
+    assert list((await read(database, at + timedelta(hours=1))).values()) == [b"a 2"]
 
 
 async def test_what_a_full_archive_takes_is_expected_from_the_days_that_are_there(

@@ -97,6 +97,37 @@ async def test_what_postgres_took_back_or_never_got_is_stored_when_it_is_there_a
     assert await contents(database, "topology") == as_stored(await stored(bus, "KGENTS_TOPOLOGY"))
 
 
+async def test_after_an_older_backup_was_restored_nothing_is_mistaken_for_something_else(
+    bus: Bus,
+    config: Config,
+    database: Database,
+    postgres: PostgresServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The archiver runs on. The numbers that it knew are given to other subjects."""
+    monkeypatch.setattr(following, "STANDBY_S", 0.5)
+    monkeypatch.setattr(following, "STANDBY_ROUND_S", 0.1)
+    file = postgres.data / "backup.sql"
+    await keep_all(bus, "KGENTS_TOPOLOGY")
+    async with archiving(bus, config, tmp_path):
+        await publish(bus, make_topology("a"), make_event("a"))
+        await until_level(bus, database)
+        backup = ("--host=127.0.0.1", f"--port={postgres.port}", "--username=root", "--dbname=kgents")
+        postgres.run("pg_dump", *backup, f"--file={file}")
+        await publish(bus, make_topology("lost"), removed(make_topology("lost")), make_topology("b"), make_event("b"))
+        await until_level(bus, database)
+        await database.close()
+        await postgres.sql("drop database kgents with (force)")
+        await postgres.sql("create database kgents owner archive")
+        postgres.run("psql", *backup, "--single-transaction", "--set=ON_ERROR_STOP=1", f"--file={file}")
+        await publish(bus, make_event("c"), make_topology("c"), make_topology("d"), make_topology("b", status="new"))
+        await eventually(lambda: has(database, "topology", 7), within_s=90)
+        await eventually(lambda: has(database, "event", 3), within_s=90)
+    assert await contents(database, "topology") == as_stored(await stored(bus, "KGENTS_TOPOLOGY"))
+    assert await contents(database, "event") == as_stored(await stored(bus, "KGENTS_EVENT"))
+
+
 async def test_of_two_archivers_each_message_is_stored_once_and_one_stands_by(
     bus: Bus, config: Config, database: Database, tmp_path: Path
 ) -> None:

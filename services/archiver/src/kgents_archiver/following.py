@@ -89,7 +89,6 @@ class Following(ABC):
                     _log.info("archiver_stands_by", stream=self.progress.stream, reason=str(error))
                     is_overtaken = True
                 except (ArchiveError, BusError) as error:
-                    self._ledger.forget_partitions()  # another may have dropped one
                     retry_s = RETRY_FIRST_S if time.monotonic() > begun_s + RETRY_MAX_S else retry_s
                     _log.warning("archive_failed", stream=self.progress.stream, error=str(error), retry_in_s=retry_s)
                     self._note(fault=str(error))
@@ -102,6 +101,8 @@ class Following(ABC):
         """Follow the stream for as long as it is the same one, and nothing fails."""
         stream = self.progress.stream
         self.progress.is_caught_up = False
+        self._ledger.forget_known()
+        self._day = None
         session = await self._bus.session()
         info = await stream_info(session, stream)
         epoch = await self._ledger.epoch(stream)
@@ -162,12 +163,13 @@ class Following(ABC):
         self._expires_s = time.monotonic() + EXPIRED_S
         for table, retention_d in self._kept().items():
             try:
-                dropped = await days.expire(self._database, table, today, retention_d)
+                day = await days.confirmed(self._database, today)
+                dropped = await days.expire(self._database, table, day, retention_d)
             except ArchiveError as error:
                 _log.warning("archive_not_expired", table=table, error=str(error), retry_in_s=EXPIRED_S)
                 continue
             if dropped:
-                self._ledger.forget_partitions()
+                self._ledger.forget_known()
                 _log.info("archive_partitions_dropped", table=table, count=dropped)
 
     @abstractmethod

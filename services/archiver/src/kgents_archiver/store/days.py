@@ -57,6 +57,19 @@ async def prepare(database: Database, signal: str, today: date) -> None:
     await partitions.ensure(database, signal, (today + number * _DAY for number in range(AHEAD)))
 
 
+async def confirmed(database: Database, today: date) -> date:
+    """The day that a stream says it is, or an earlier one that PostgreSQL's clock says.
+
+    Of a clock that is years ahead for a moment, everything would be old, and dropped for good.
+
+    Raises:
+        ArchiveError: the server refused, or cannot be reached.
+    """
+    async with database.snapshot() as connection:
+        known: date = await connection.fetchval("select (now() at time zone 'UTC')::date")
+    return min(today, known)
+
+
 async def expire(database: Database, signal: str, today: date, retention_d: int) -> int:
     """Drop what is older than so many days, as far as later days can do without it; returns how many partitions.
 

@@ -47,8 +47,9 @@ class Ledger:
         self._subjects: OrderedDict[str, int] = OrderedDict()
         self._forgotten = 0  # what was forgotten when the first of these numbers was asked for
 
-    def forget_partitions(self) -> None:
-        """Ask again which there are: some were dropped."""
+    def forget_known(self) -> None:
+        """Ask again what was known of the tables: days were dropped, or an older backup was restored."""
+        self._subjects.clear()
 
     async def epoch(self, stream: str) -> Epoch | None:
         """How far the stream is stored; None if it never was.

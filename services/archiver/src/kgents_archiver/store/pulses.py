@@ -98,9 +98,11 @@ class PulseWriter(Ledger):
             )  # fmt: skip
         return {(subject, figure): Carried(at, value) for subject, figure, at, value in found}
 
-    def forget_partitions(self) -> None:
-        """Ask again which there are: some were dropped."""
+    def forget_known(self) -> None:
+        """See `Ledger.forget_known`."""
+        super().forget_known()
         self._days.clear()
+        self._figures.clear()
 
     async def _numbered(self, names: set[str]) -> dict[str, int]:
         if missing := sorted(names - self._figures.keys()):

@@ -69,6 +69,7 @@ class Reader:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._unpacking = Unpacking({})
+        self._made_at: dict[int, datetime] = {}  # of its dictionaries: an older backup may have been restored since
 
     async def state(self, request: StateRequest) -> Found:
         """What each subject of a signal said last until a moment; what was removed by then is left out.
@@ -121,9 +122,10 @@ class Reader:
     async def _page(
         self, connection: "asyncpg.Connection[Any]", found: Sequence[Any], coverage: Coverage, limit: int
     ) -> Found:
-        if any(not self._unpacking.knows(codec) for *_, codec, _ in found):
+        made_at = dict(await rows(connection, "select id, made_at from kgents.dictionary"))
+        if made_at != self._made_at:
             dictionaries = await rows(connection, "select id, body from kgents.dictionary")
-            self._unpacking = Unpacking(dict(dictionaries))
+            self._unpacking, self._made_at = Unpacking(dict(dictionaries)), made_at
         messages: list[Stored] = []
         places: list[str] = []
         read = damaged = size = 0

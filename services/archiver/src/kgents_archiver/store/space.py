@@ -66,5 +66,5 @@ async def _by_size(database: Database) -> list[str]:
 async def _today(database: Database) -> date | None:
     """The day up to which streams are read, by the server's clock: partitions of the next days are there already."""
     async with database.snapshot() as connection:
-        until = await connection.fetchval("select max(read_until) from kgents.epoch")
+        until = await connection.fetchval("select least(max(read_until), now()) from kgents.epoch having count(*) > 0")
     return until.date() if until is not None else None

@@ -27,8 +27,9 @@ select distinct on (subject) subject, seq, at, codec, body, is_gone from (
     union all
     select subject, seq, at, codec, body, is_gone from kgents.{table}
         where epoch = $1 and at <= $4 and ($3::timestamptz is null or at >= $3)
-) versions order by subject, at desc, seq desc
+) versions order by subject, seq desc
 """
+"""Its last message is the one with the highest sequence: the clock of a server may be set back."""
 
 
 async def start_of(connection: "asyncpg.Connection[Any]", signal: str, moment: datetime) -> Start | None:

@@ -92,9 +92,11 @@ class Writer(Ledger):
             await partitions.ensure(self._database, self.signal, missing)
             self._days.update(missing)
 
-    def forget_partitions(self) -> None:
-        """Ask again which there are: some were dropped."""
+    def forget_known(self) -> None:
+        """See `Ledger.forget_known`."""
+        super().forget_known()
         self._days.clear()
+        self._packing, self._samples, self._sampled_bytes = None, [], 0
 
     async def _packing_for(self, messages: Sequence[Message]) -> Packing:
         """How these are packed: by the dictionary of the archive, which the first messages make."""
