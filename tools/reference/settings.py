@@ -2,13 +2,12 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 import msgspec
 from msgspec import NODEFAULT, structs
 
 from kgents_cli.installed import load_service, service_names
-from kgents_shared.bus.config import Secret
 from kgents_shared.contract.section import Section
 from kgents_shared.runtime.config import CommonConfig
 from kgents_shared.runtime.layers import PREFIX, variable
@@ -19,6 +18,7 @@ from kgents_shared.runtime.settings import (
     Setting,
     dotted,
     expectation,
+    is_secret,
     item_in,
     member_in,
     section_in,
@@ -88,7 +88,7 @@ def _shown(key: Key) -> str:
 
 
 def _type(annotation: Any) -> str:
-    return "secret or null" if Secret in get_args(annotation) else expectation(annotation)
+    return "secret or null" if is_secret(annotation) else expectation(annotation)
 
 
 def _default(field: structs.FieldInfo) -> str:

@@ -116,7 +116,7 @@ def _settings() -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
 
 
 def _hook(kind: type) -> dict[str, Any]:
-    if kind is Secret:
+    if issubclass(kind, Secret):
         return {_HIDDEN: True}
     raise NotImplementedError(f"a setting of type {kind.__name__} has no schema yet")
 

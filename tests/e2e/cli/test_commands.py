@@ -107,6 +107,17 @@ async def test_config_check_lists_the_faults_of_all_services_once(tmp_path: Path
     assert "health-scorer.clusterz" in err
 
 
+async def test_config_check_names_a_secret_that_a_service_would_start_without(tmp_path: Path) -> None:
+    file, missing = tmp_path / "kgents.yaml", tmp_path / "missing"
+    file.write_text(f"alert-notifier: {{receivers: {{tool: {{webhook: {{url_file: {missing}}}}}}}}}\n")
+    code, _, err = await run_kgents("config", "check", "alert-notifier", "--config", str(file))
+    assert code == 78
+    assert (
+        f"alert-notifier.receivers.tool.webhook.url_file: expected a readable file with a secret, found {missing}"
+        in err
+    )
+
+
 async def test_doctor_finds_missing_streams_and_the_command_that_makes_them(kgents: Kgents) -> None:
     code, out, _ = await kgents("doctor")
     assert code == 1

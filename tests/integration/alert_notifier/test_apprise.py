@@ -7,7 +7,7 @@ import pytest
 
 from kgents_alert_notifier.delivery.outcome import Delivered, InDoubt, Outcome, Refused
 from kgents_alert_notifier.receiver_config import AppriseReceiver
-from kgents_shared.bus.config import Secret
+from kgents_shared.bus.config import LateSecret
 from support.http_stand_in import Fault, Got, Reply, StandIn
 from support.incident_facts import facts, incident
 
@@ -22,7 +22,7 @@ def ok(_: Got) -> Reply:
 
 
 def receiver(url: str) -> apprise.Apprise:  # type: ignore[name-defined]  # imported if it is there
-    return apprise.Apprise(AppriseReceiver(url=Secret(url)))
+    return apprise.Apprise(AppriseReceiver(url=LateSecret(url)))
 
 
 async def test_a_failure_is_a_doubt_with_growing_pauses_and_the_fourth_is_refused() -> None:

@@ -18,7 +18,7 @@ from kgents_alert_notifier.grouping.grouping_config import GroupingConfig
 from kgents_alert_notifier.receiver_config import DeadmanReceiver, ReceiverConfig, WebhookReceiver
 from kgents_alert_notifier.routing.route import EscalationConfig, RouteConfig
 from kgents_shared.bus.client import Bus
-from kgents_shared.bus.config import Secret
+from kgents_shared.bus.config import LateSecret
 from kgents_shared.bus.snapshot import delete_stream
 from kgents_shared.contract import subjects
 from kgents_shared.contract.alert import Alert
@@ -41,7 +41,7 @@ def ok(_: Got) -> Reply:
     return Reply(204)
 
 
-def config(*, to: dict[str, Secret], routed: list[str] | None = None, **options: Any) -> Config:
+def config(*, to: dict[str, LateSecret], routed: list[str] | None = None, **options: Any) -> Config:
     receivers = {name: ReceiverConfig(webhook=WebhookReceiver(url=url)) for name, url in to.items()}
     route = RouteConfig(to=routed or list(to), wait_s=0.0)
     grouping = GroupingConfig(calm_s=0.5)
@@ -49,8 +49,8 @@ def config(*, to: dict[str, Secret], routed: list[str] | None = None, **options:
     return Config(receivers={**receivers, **deadmen}, routes=[route], grouping=grouping, **options)
 
 
-def url_of(server: StandIn, path: str = "/canary") -> Secret:
-    return Secret(f"{server.url}{path}")
+def url_of(server: StandIn, path: str = "/canary") -> LateSecret:
+    return LateSecret(f"{server.url}{path}")
 
 
 async def fire(bus: Bus, *names: str, state: str = "firing") -> None:
@@ -177,13 +177,33 @@ async def test_a_receiver_that_refuses_is_reported_to_the_others_and_so_is_its_e
     async with StandIn(ok) as broken, StandIn(ok) as other:
         file.write_text(f"{broken.url}/old-canary")
         broken.faults = [Fault("reply", Reply(404), is_processed=False)]
-        async with at_work(bus, tmp_path, config(to={"broken": Secret(file), "other": url_of(other)})):
+        async with at_work(bus, tmp_path, config(to={"broken": LateSecret(file), "other": url_of(other)})):
             await fire(bus, "a")
             await eventually(lambda: "critical receiver broken cannot be notified" in titles(other))
             file.write_text(f"{broken.url}/new-canary")
             await eventually(lambda: "resolved receiver broken is notified again" in titles(other))
             assert len(broken.processed) == 1
+            broken.faults = [Fault("reply", Reply(404), is_processed=False)]
+            await fire(bus, "a", state="resolved")  # it fails again, and with the same incident
+            await eventually(lambda: titles(other).count("critical receiver broken cannot be notified") == 2)
         assert "canary" not in str(titles(other))
+
+
+async def test_a_secret_that_is_not_there_yet_stops_its_receiver_alone(bus: Bus, tmp_path: Path) -> None:
+    file = tmp_path / "url"
+    expected = "alert-notifier.receivers.late.webhook.url_file: expected a readable file with a secret"
+    async with (
+        StandIn(ok) as late,
+        StandIn(ok) as other,
+        at_work(bus, tmp_path, config(to={"late": LateSecret(file), "other": url_of(other)})) as context,
+    ):
+        await fire(bus, "a")
+        await eventually(lambda: len(other.processed) == 1)
+        heartbeat = context.status.heartbeat(0, 0.0)
+        assert (heartbeat.state, f"{expected}, found {file}: No such" in heartbeat.reason) == ("degraded", True)
+        file.write_text(f"{late.url}/canary")
+        await eventually(lambda: len(late.processed) == 1)
+        await eventually(lambda: context.status.heartbeat(0, 0.0).state == "in_sync")
 
 
 async def test_a_broken_receiver_stays_reported_over_other_incidents_and_a_restart(bus: Bus, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from kgents_alert_notifier.grouping.grouping_config import GroupingConfig
 from kgents_alert_notifier.receiver_config import ReceiverConfig, WebhookReceiver
 from kgents_alert_notifier.routing.route import EscalationConfig, RouteConfig
 from kgents_shared.bus.client import Bus
-from kgents_shared.bus.config import Secret
+from kgents_shared.bus.config import LateSecret
 from kgents_shared.contract.codec import ALERT, encode
 from support.http_stand_in import Got, Reply, StandIn
 from support.in_process import run_in_process
@@ -30,9 +30,8 @@ def ok(_: Got) -> Reply:
 
 
 def settings(ops: str, chief: str) -> Config:
-    receivers = {
-        name: ReceiverConfig(webhook=WebhookReceiver(url=Secret(url))) for name, url in (("ops", ops), ("chief", chief))
-    }
+    urls = {"ops": ops, "chief": chief}
+    receivers = {name: ReceiverConfig(webhook=WebhookReceiver(url=LateSecret(url))) for name, url in urls.items()}
     escalate = [EscalationConfig(after_s=4, to=["chief"])]
     routes = [
         RouteConfig(match={"name": "quiet"}, to=[]),

@@ -18,7 +18,7 @@ from kgents_alert_notifier.inbound.inbound_config import InboundConfig
 from kgents_alert_notifier.receiver_config import PagerDutyReceiver, ReceiverConfig
 from kgents_alert_notifier.routing.route import RouteConfig
 from kgents_shared.bus.client import Bus
-from kgents_shared.bus.config import Secret
+from kgents_shared.bus.config import LateSecret
 from kgents_shared.bus.word import last_word
 from kgents_shared.contract import subjects
 from kgents_shared.contract.acknowledgement import Acknowledgement
@@ -44,8 +44,8 @@ KEY = "k" * 32
 
 
 def settings(port: int, secret: Path, pagerduty_url: str = "http://127.0.0.1:1") -> Config:
-    pager = ReceiverConfig(pagerduty=PagerDutyReceiver(key=Secret(KEY), url=pagerduty_url))
-    inbound = InboundConfig(port=port, slack_secret=Secret(secret), pagerduty_secret=Secret(secret))
+    pager = ReceiverConfig(pagerduty=PagerDutyReceiver(key=LateSecret(KEY), url=pagerduty_url))
+    inbound = InboundConfig(port=port, slack_secret=LateSecret(secret), pagerduty_secret=LateSecret(secret))
     return Config(receivers={"pager": pager}, routes=[RouteConfig(to=["pager"], wait_s=0)], inbound=inbound)
 
 

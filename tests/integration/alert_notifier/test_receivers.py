@@ -30,7 +30,7 @@ from kgents_alert_notifier.receivers.pagerduty import PagerDuty, digest
 from kgents_alert_notifier.receivers.receiver import Receiver
 from kgents_alert_notifier.receivers.slack import SlackBot, SlackWebhook
 from kgents_alert_notifier.receivers.webhook import Webhook
-from kgents_shared.bus.config import Secret
+from kgents_shared.bus.config import LateSecret
 from support.http_stand_in import Fault, Got, Reply, StandIn
 from support.incident_facts import acknowledged, facts, incident, resolved
 from support.vendor_rules import PagerDutyService, Slack
@@ -55,7 +55,7 @@ def ok(_: Got) -> Reply:
 
 
 def bot(server: StandIn, slack: Slack) -> SlackBot:
-    return SlackBot(SlackReceiver(token=Secret(slack.token), channel="C0123ABCD", url=server.url))
+    return SlackBot(SlackReceiver(token=LateSecret(slack.token), channel="C0123ABCD", url=server.url))
 
 
 async def test_a_bot_has_one_message_with_a_thread_for_an_incident() -> None:
@@ -139,7 +139,7 @@ async def test_the_token_is_read_again_for_each_request(tmp_path: Path) -> None:
     slack = Slack()
     slack.token = "xoxb-new"
     async with StandIn(slack.rules) as server:
-        receiver = SlackBot(SlackReceiver(token=Secret(file), channel="C0123ABCD", url=server.url))
+        receiver = SlackBot(SlackReceiver(token=LateSecret(file), channel="C0123ABCD", url=server.url))
         before = receiver.secrets()
         assert await send(receiver, facts()) == Refused("invalid_auth")
         file.write_text("xoxb-new\n")
@@ -156,7 +156,7 @@ async def test_the_token_is_read_again_for_each_request(tmp_path: Path) -> None:
 async def test_a_webhook_of_slack_posts_changes_of_state_and_not_growth() -> None:
     slack = Slack()
     async with StandIn(slack.webhook_rules) as server:
-        receiver = SlackWebhook(SlackReceiver(webhook=Secret(f"{server.url}/services/T0/B0/canary")))
+        receiver = SlackWebhook(SlackReceiver(webhook=LateSecret(f"{server.url}/services/T0/B0/canary")))
         assert await send(receiver, facts()) == Delivered()
         growth = facts(incident(revision=2, affected_count=40), known_revision=1, known_state="open")
         assert await send(receiver, growth) == Delivered(is_requested=False)
@@ -183,7 +183,7 @@ async def test_a_code_of_success_with_an_error_in_it_is_none_of_a_webhook_either
     body: bytes, expected: Outcome
 ) -> None:
     async with StandIn(Slack().webhook_rules) as server:
-        receiver = SlackWebhook(SlackReceiver(webhook=Secret(f"{server.url}/services/T0/B0/canary")))
+        receiver = SlackWebhook(SlackReceiver(webhook=LateSecret(f"{server.url}/services/T0/B0/canary")))
         server.faults = [Fault("reply", Reply(200, body), False)]
         assert await send(receiver, facts()) == expected
         await receiver.close()
@@ -192,8 +192,8 @@ async def test_a_code_of_success_with_an_error_in_it_is_none_of_a_webhook_either
 # PagerDuty
 
 
-def pager(server: StandIn, key: Secret | None = None) -> PagerDuty:
-    return PagerDuty(PagerDutyReceiver(key=key or Secret("k" * 32), url=server.url))
+def pager(server: StandIn, key: LateSecret | None = None) -> PagerDuty:
+    return PagerDuty(PagerDutyReceiver(key=key or LateSecret("k" * 32), url=server.url))
 
 
 async def test_pagerduty_opens_acknowledges_and_resolves_one_incident() -> None:
@@ -231,7 +231,7 @@ async def test_pagerduty_resolves_with_the_key_that_opened_it(tmp_path: Path) ->
     file, old, new = tmp_path / "key", "o" * 32, "n" * 32
     service = PagerDutyService(routing_keys={old, new})
     async with StandIn(service.rules) as server:
-        receiver = pager(server, Secret(file))
+        receiver = pager(server, LateSecret(file))
         file.write_text(old)
         opened = await send(receiver, facts())
         assert isinstance(opened, Delivered)
@@ -246,10 +246,10 @@ async def test_pagerduty_resolves_with_the_key_that_opened_it(tmp_path: Path) ->
 async def test_pagerduty_refuses_what_is_not_valid_and_names_minutes_when_limited() -> None:
     service = PagerDutyService()
     async with StandIn(service.rules) as server:
-        assert await send(pager(server, Secret("short")), facts()) == Refused(
+        assert await send(pager(server, LateSecret("short")), facts()) == Refused(
             "the routing key does not have 32 characters"
         )
-        assert await send(pager(server, Secret("x" * 32)), facts()) == Refused("HTTP 400")
+        assert await send(pager(server, LateSecret("x" * 32)), facts()) == Refused("HTTP 400")
         receiver = pager(server)
         server.faults = [Fault("reply", Reply(429), False), Fault("reply", Reply(200), False)]
         assert await send(receiver, facts()) == NotSent("HTTP 429", 120.0)
@@ -277,7 +277,7 @@ async def test_texts_at_their_limits_are_taken_by_slack_and_pagerduty() -> None:
 
 async def test_a_webhook_is_signed_so_that_the_independent_library_verifies_it() -> None:
     async with StandIn(ok) as server:
-        receiver = Webhook(WebhookReceiver(url=Secret(f"{server.url}/hook"), secret=Secret(WHSEC)), now)
+        receiver = Webhook(WebhookReceiver(url=LateSecret(f"{server.url}/hook"), secret=LateSecret(WHSEC)), now)
         assert await send(receiver, facts()) == Delivered()
         assert await send(receiver, facts(may_repeat=True)) == Delivered()
         await receiver.close()
@@ -295,7 +295,7 @@ async def test_while_secrets_are_exchanged_both_verify(tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_text(f"{other}\n{WHSEC}\n")
     async with StandIn(ok) as server:
-        receiver = Webhook(WebhookReceiver(url=Secret(server.url), secret=Secret(file)), now)
+        receiver = Webhook(WebhookReceiver(url=LateSecret(server.url), secret=LateSecret(file)), now)
         assert await send(receiver, facts()) == Delivered()
         await receiver.close()
     for secret in (other, WHSEC):
@@ -305,7 +305,7 @@ async def test_while_secrets_are_exchanged_both_verify(tmp_path: Path) -> None:
 @pytest.mark.parametrize("secret", ["plain-secret", "whsec_!!!", "whsec_" + base64.b64encode(b"short").decode(), ""])
 async def test_a_secret_that_is_none_is_refused_without_being_quoted(secret: str) -> None:
     async with StandIn(ok) as server:
-        receiver = Webhook(WebhookReceiver(url=Secret(server.url), secret=Secret(secret)), now)
+        receiver = Webhook(WebhookReceiver(url=LateSecret(server.url), secret=LateSecret(secret)), now)
         found = await send(receiver, facts())
         await receiver.close()
     assert isinstance(found, Refused)
@@ -315,7 +315,7 @@ async def test_a_secret_that_is_none_is_refused_without_being_quoted(secret: str
 
 async def test_a_webhook_may_be_a_cloud_event() -> None:
     async with StandIn(ok) as server:
-        receiver = Webhook(WebhookReceiver(url=Secret(server.url), format="cloudevents"), now)
+        receiver = Webhook(WebhookReceiver(url=LateSecret(server.url), format="cloudevents"), now)
         assert await send(receiver, facts()) == Delivered()
         await receiver.close()
     got = server.got[0]

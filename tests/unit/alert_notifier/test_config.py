@@ -15,11 +15,11 @@ from kgents_alert_notifier.receiver_config import (
     WebhookReceiver,
 )
 from kgents_alert_notifier.routing.route import RouteConfig
-from kgents_shared.bus.config import Secret
+from kgents_shared.bus.config import LateSecret
 from kgents_shared.contract.section import InvalidSectionError
 
-TOOL = {"tool": ReceiverConfig(webhook=WebhookReceiver(url=Secret("http://tool")))}
-ALIVE = {"alive": ReceiverConfig(deadman=DeadmanReceiver(url=Secret("http://alive")))}
+TOOL = {"tool": ReceiverConfig(webhook=WebhookReceiver(url=LateSecret("http://tool")))}
+ALIVE = {"alive": ReceiverConfig(deadman=DeadmanReceiver(url=LateSecret("http://alive")))}
 
 
 @pytest.mark.parametrize(
@@ -56,12 +56,12 @@ def test_a_fault_says_what_to_do(fields: dict[str, Any], fault: str) -> None:
     ("make", "fault"),
     [
         (SlackReceiver, "expected token_file or webhook_file, found neither"),
-        (lambda: SlackReceiver(token=Secret("t"), webhook=Secret("w"), channel="c"), "found both"),
-        (lambda: SlackReceiver(token=Secret("t")), "channel: expected the bot's channel, found none"),
+        (lambda: SlackReceiver(token=LateSecret("t"), webhook=LateSecret("w"), channel="c"), "found both"),
+        (lambda: SlackReceiver(token=LateSecret("t")), "channel: expected the bot's channel, found none"),
         (PagerDutyReceiver, "key_file: expected the routing key"),
         (lambda: AlertmanagerReceiver(urls=["http://am:9093"], hold_s=100), "hold_s: expected at least 3 × resend_s"),
         (
-            lambda: SmtpReceiver(host="h", sender="a@h", to=["b@h"], tls="none", user="u", password=Secret("p")),
+            lambda: SmtpReceiver(host="h", sender="a@h", to=["b@h"], tls="none", user="u", password=LateSecret("p")),
             "tls: expected starttls or implicit beside a password",
         ),
         (lambda: SmtpReceiver(host="h", sender="a@h", to=["x"]), 'to[0]: expected an e-mail address, found "x"'),
@@ -91,7 +91,7 @@ def test_a_route_that_is_not_shadowed_is_accepted() -> None:
 
 
 def test_the_short_form_is_two_receivers_and_wakes_for_what_is_critical_alone() -> None:
-    config = Config(slack_webhook=Secret("https://hooks"), pagerduty_key=Secret("k" * 32))
+    config = Config(slack_webhook=LateSecret("https://hooks"), pagerduty_key=LateSecret("k" * 32))
     assert list(config.all_receivers()) == ["slack", "pagerduty"]
     first, second = config.all_routes()
     assert (first.match, first.to, first.also) == ({"severity": "critical"}, ["pagerduty"], True)

@@ -44,7 +44,7 @@ def test_a_digest_is_over_when_the_last_of_it_is() -> None:
 
 @pytest.mark.parametrize("receiver", ["ops", "mail:3f2a90c1", "a-b-c"])
 def test_the_id_of_a_problem_names_its_receiver(receiver: str) -> None:
-    id_ = problem.problem_id(receiver, "i")
+    id_ = problem.problem_id(receiver, BEGAN)
     assert problem.receiver_of(id_) == receiver
     assert problem.receiver_of("5c0ffee5a17c0de5") == ""
     opened = problem.as_incident("test", id_, "refused: HTTP 404", since=BEGAN, now=BEGAN)

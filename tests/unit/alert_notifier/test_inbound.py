@@ -9,7 +9,7 @@ import pytest
 from kgents_alert_notifier.inbound.decisions import BY_MAX, Decision, of_pagerduty, of_slack
 from kgents_alert_notifier.inbound.inbound_config import InboundConfig
 from kgents_alert_notifier.inbound.verification import is_from_pagerduty, is_from_slack
-from kgents_shared.bus.config import Secret
+from kgents_shared.bus.config import LateSecret
 from kgents_shared.contract.section import InvalidSectionError
 from support.vendor_requests import (
     NOW,
@@ -170,7 +170,7 @@ def test_a_port_needs_a_secret_and_a_secret_a_port() -> None:
     with pytest.raises(InvalidSectionError, match="slack_secret_file or pagerduty_secret_file"):
         InboundConfig(port=7790)
     with pytest.raises(InvalidSectionError, match="a port beside a secret"):
-        InboundConfig(slack_secret=Secret("x"))
+        InboundConfig(slack_secret=LateSecret("x"))
     assert not InboundConfig().has_buttons
-    assert not InboundConfig(port=1, pagerduty_secret=Secret("x")).has_buttons
-    assert InboundConfig(port=1, slack_secret=Secret("x")).has_buttons
+    assert not InboundConfig(port=1, pagerduty_secret=LateSecret("x")).has_buttons
+    assert InboundConfig(port=1, slack_secret=LateSecret("x")).has_buttons

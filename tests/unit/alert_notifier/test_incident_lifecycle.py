@@ -108,6 +108,7 @@ def test_getting_worse_is_news_and_ends_an_acknowledgement() -> None:
         (at(33), "unacknowledge", "alert-notifier", "service", "it became worse than ada saw it"),
     ]
     assert (worse.state, worse.severity, worse.revision, worse.severity_revision) == ("open", "critical", 3, 3)
+    assert (first.waits_since, worse.waits_since) == (None, at(33))
     grouped.feed(acknowledgement(first, 2))
     assert grouped.after(5) == []
     grouped.feed(acknowledgement(first, 3))
@@ -122,6 +123,7 @@ def test_an_acknowledgement_can_be_taken_back() -> None:
     grouped.feed(acknowledgement(first, 1, op="remove", by="bob"))
     (incident,) = grouped.after(1)
     assert (incident.state, incident.acknowledged, incident.revision) == ("open", None, 3)
+    assert incident.waits_since == at(33)
     assert decisions(incident)[1:] == [(at(33), "unacknowledge", "bob", "web", "")]
     assert incident.timeline[-1].text == "No longer acknowledged: bob took it back."
 
@@ -154,7 +156,7 @@ def test_a_silence_shows_within_a_second_and_ends_by_itself() -> None:
     (silenced,) = grouped.after(1)
     assert (silenced.silenced_by, silenced.revision) == (["s1"], 1)
     ended = grouped.after(40)
-    assert [(each.silenced_by, each.changed_at) for each in ended] == [([], at(60))]
+    assert [(each.silenced_by, each.changed_at, each.waits_since) for each in ended] == [([], at(60), at(60))]
     assert decisions(ended[0]) == [
         (at(32), "silence", "ada", "cli", "r"),
         (at(60), "unsilence", "alert-notifier", "service", "the silence is over"),
@@ -162,6 +164,17 @@ def test_a_silence_shows_within_a_second_and_ends_by_itself() -> None:
     assert [each.text for each in ended[0].timeline[1:]] == [
         f"Silenced by ada until {at(60):%Y-%m-%d %H:%M} UTC: r", "No longer silenced: the silence is over.",
     ]  # fmt: skip
+
+
+def test_a_silenced_incident_stays_so_when_its_alerts_end() -> None:
+    grouped, _ = opened()
+    grouped.feed(silence(ends_s=90, namespace="shop"))
+    grouped.after(1)
+    grouped.feed(alert(CART, "KG-041", at(60), state="resolved", severity="warning", started_at=NOW, ended_at=at(60)))
+    (calm,) = grouped.after(10)
+    assert (calm.calm_at, calm.silenced_by) == (at(60), ["s1"])
+    (over,) = grouped.after(50)
+    assert (over.calm_at, over.silenced_by, over.changed_at) == (at(60), [], at(90))
 
 
 def test_a_silence_that_is_ended_early_acts_no_more() -> None:

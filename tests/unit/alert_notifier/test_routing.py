@@ -51,6 +51,19 @@ def test_without_an_acknowledgement_it_is_escalated() -> None:
     assert Router(ROUTES, OFFICE).next_change_s(make_incident(opened_at=NOW), NOW) == 900
 
 
+def test_people_have_their_time_before_it_is_escalated() -> None:
+    """Not at once, when the time of their route begins, or when it became worse, or a silence ended."""
+    evening = MONDAY.replace(hour=17)
+    waits: dict[str, Any] = {"opened_at": evening - timedelta(days=1), "affected_count": 1}
+    at_work = [RouteConfig(when="office", to=["ops"], escalate=[EscalationConfig(after_s=900, to=["mail"])])]
+    for routes, since in ((ROUTES, evening), (at_work, None)):
+        began = evening if since is not None else MONDAY.replace(hour=8)
+        router, incident = Router(routes, OFFICE), make_incident(waits_since=since, **waits)
+        assert "mail" not in router.wanted(incident, began + timedelta(seconds=899))
+        assert "mail" in router.wanted(incident, began + timedelta(seconds=900))
+    assert Router(ROUTES, OFFICE).next_change_s(make_incident(waits_since=evening, **waits), evening) == 900
+
+
 def test_what_is_not_acknowledged_is_repeated() -> None:
     router = Router([RouteConfig(to=["ops"], repeat_s=3_600)], {})
     incident = make_incident(opened_at=NOW, affected_count=1)

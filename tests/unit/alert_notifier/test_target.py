@@ -41,6 +41,12 @@ def test_nothing_else_is_for_who_is_not_named(known: Notice, now: Incident) -> N
     assert target_of(now, None, known) is None
 
 
+def test_while_nothing_fires_no_one_is_notified_of_an_opening() -> None:
+    calm = incident(calm_at=incident().opened_at)
+    assert target_of(calm, Wanted(1), NEW) is None
+    assert target_of(calm, Wanted(1), knows()) is not None
+
+
 def test_who_is_named_hears_of_all_of_it() -> None:
     for now in (incident(revision=2), acknowledged(), resolved()):
         found = target_of(now, Wanted(now.revision, repeat=3, regroup_s=9.0), NEW)

@@ -11,7 +11,7 @@ from kgents_alert_notifier.message.facts import CHECK, Links
 from kgents_alert_notifier.receiver_config import PagerDutyReceiver, ReceiverConfig, SlackReceiver
 from kgents_alert_notifier.routing.route import RouteConfig, shadowed_by, takes_critical, takes_everything
 from kgents_alert_notifier.routing.window import MaintenanceConfig, WindowConfig
-from kgents_shared.bus.config import Secret
+from kgents_shared.bus.config import LateSecret
 from kgents_shared.contract.section import Fault, Section, unusable_url
 
 SLACK: Final = "slack"
@@ -39,10 +39,10 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     enabled: bool = True
     """Whether receivers are notified. Incidents are published in any case."""
 
-    slack_webhook: Secret | None = None
+    slack_webhook: LateSecret | None = None
     """The short form of a receiver `slack` that is notified of everything: the url of an incoming webhook."""
 
-    pagerduty_key: Secret | None = None
+    pagerduty_key: LateSecret | None = None
     """The short form of a receiver `pagerduty` that is notified of what is critical: a routing key."""
 
     web_url: str = ""

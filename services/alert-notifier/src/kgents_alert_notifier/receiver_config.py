@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Final, Literal
 import msgspec
 from msgspec import structs
 
-from kgents_shared.bus.config import Secret
+from kgents_shared.bus.config import LateSecret
 from kgents_shared.contract.section import Fault, Section, unusable_url
 
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=7 * 86_400)]
@@ -21,13 +21,13 @@ class SlackReceiver(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     pause_s: ClassVar[float] = 1.0
     """Slack takes about one message a second for each channel, and may disable an app that goes on while limited."""
 
-    token: Secret | None = None
+    token: LateSecret | None = None
     """Of a bot that may `chat:write`, and `channels:history` to find a message again after a lost answer."""
 
     channel: str = ""
     """The bot's channel, its id (`C0123ABCD`) or name."""
 
-    webhook: Secret | None = None
+    webhook: LateSecret | None = None
     """The url of an incoming webhook. It is a secret: who has it can post."""
 
     url: str = "https://slack.com"
@@ -46,7 +46,7 @@ class SlackReceiver(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class PagerDutyReceiver(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """PagerDuty, by its Events API v2."""
 
-    key: Secret | None = None
+    key: LateSecret | None = None
     """The integration (routing) key of a service, 32 characters."""
 
     url: str = "https://events.pagerduty.com"
@@ -60,10 +60,10 @@ class PagerDutyReceiver(Section, frozen=True, kw_only=True, forbid_unknown_field
 class WebhookReceiver(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Any program that takes JSON over HTTP."""
 
-    url: Secret | None = None
+    url: LateSecret | None = None
     """Where to post. A url often has a token in it, so it is taken for a secret."""
 
-    secret: Secret | None = None
+    secret: LateSecret | None = None
     """The key of the signature (Standard Webhooks), `whsec_` and base64 of at least 24 bytes. None: not signed."""
 
     format: Literal["json", "cloudevents"] = "json"
@@ -124,7 +124,7 @@ class SmtpReceiver(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     user: str | None = None
     """The login, if the server wants one."""
 
-    password: Secret | None = None
+    password: LateSecret | None = None
     """Its password."""
 
     def faults(self) -> Iterator[Fault]:
@@ -150,7 +150,7 @@ class AppriseReceiver(Section, frozen=True, kw_only=True, forbid_unknown_fields=
 
     pause_s: ClassVar[float] = 1.0
 
-    url: Secret | None = None
+    url: LateSecret | None = None
     """Apprise's url of the service. It is a secret."""
 
     def faults(self) -> Iterator[Fault]:
@@ -160,7 +160,7 @@ class AppriseReceiver(Section, frozen=True, kw_only=True, forbid_unknown_fields=
 class DeadmanReceiver(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A service outside that raises the alarm when it hears nothing of us: while NATS is away, nothing else does."""
 
-    url: Secret | None = None
+    url: LateSecret | None = None
     """What is requested as long as alerts can be delivered."""
 
     every_s: Seconds = 60.0

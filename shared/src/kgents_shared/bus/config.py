@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
+from msgspec import structs
+
 from kgents_shared.bus.files import TlsFiles, unreadable
 from kgents_shared.bus.requests import api_prefix_of
 from kgents_shared.contract.section import Fault, Section, unusable_url
@@ -43,6 +45,24 @@ class Secret:
         """
         return self._source if isinstance(self._source, str) else _text_of(self._source)
 
+    def faults(self) -> Iterator[Fault]:
+        """Yield why its file cannot be used, if there is one and it cannot. May read it."""
+        if isinstance(self._source, str):
+            return
+        path = str(self._source)
+        if found := list(unreadable("", path, "a secret")):
+            yield from found
+            return
+        try:
+            is_empty = not self.reveal()
+        except OSError:
+            yield Fault(
+                "", f"UTF-8 text of at most {SECRET_BYTES_MAX} bytes", f"{path}: something else", "check the path"
+            )
+            return
+        if is_empty:
+            yield Fault("", "a secret in a file", f"{path}: a file without it", "check what writes it")
+
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"a Secret cannot be changed (setting {name}); make a new one")
 
@@ -56,6 +76,32 @@ class Secret:
         return "Secret(***)"
 
 
+class LateSecret(Secret):
+    """A secret whose file may be missing at the start: what needs it waits for it, and everything else goes on."""
+
+    __slots__ = ()
+
+
+def late_faults(value: object, at: str) -> Iterator[Fault]:
+    """Yield the late secrets of a section that cannot be used now, each by its setting. May read their files.
+
+    Args:
+        value: a section, or anything in one.
+        at: the setting that holds it.
+    """
+    match value:
+        case LateSecret():
+            yield from (structs.replace(each, at=f"{at}_file") for each in value.faults())
+        case Section():
+            for field in structs.fields(value):
+                yield from late_faults(getattr(value, field.name), f"{at}.{field.name}")
+        case dict():
+            for name, each in value.items():
+                yield from late_faults(each, f"{at}.{name}")
+        case _:
+            pass
+
+
 def _text_of(path: Path) -> str:
     advice = "check the path, its mount and its permissions"
     try:
@@ -64,6 +110,8 @@ def _text_of(path: Path) -> str:
             content = file.read(SECRET_BYTES_MAX + 1)
     except OSError as error:
         raise OSError(f"secret file {path}: expected a readable file, found: {error.strerror}; {advice}") from error
+    except ValueError as error:  # a NUL byte
+        raise OSError(f"secret file: expected a path that a file can have, found another; {advice}") from error
     if len(content) > SECRET_BYTES_MAX:
         raise OSError(f"secret file {path}: expected at most {SECRET_BYTES_MAX} bytes, found more; {advice}")
     try:

@@ -116,6 +116,9 @@ class Incident(Wire, frozen=True, kw_only=True):
     """When its first alert began to fire."""
     opened_at: Time
     """When it was opened: its first alert had fired for as long as its routes wait."""
+    waits_since: Time | None = None
+    """Since when no one takes care of it: it became worse, or was no longer acknowledged or silenced. Escalations count
+    from then. None: since it was opened."""
     changed_at: Time
     """When anything of it last changed."""
     calm_at: Time | None = None

@@ -47,6 +47,8 @@ class Notice(Wire, frozen=True, kw_only=True):
     """Requests since the last confirmation."""
     retry_at: Time | None = None
     """When it is tried again; None: now."""
+    paused_until: Time | None = None
+    """Until when the receiver asks for no request at all, of any incident; None: it does not."""
     failure: str = ""
     """Why the last request failed: a class and a code, never an address or a body."""
     via: str = "own"

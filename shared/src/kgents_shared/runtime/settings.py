@@ -12,8 +12,7 @@ from typing import Any, Final, Union, get_args, get_origin
 import msgspec
 from msgspec import NODEFAULT, inspect, structs
 
-from kgents_shared.bus.config import SECRET_BYTES_MAX, Secret
-from kgents_shared.bus.files import unreadable
+from kgents_shared.bus.config import LateSecret, Secret
 from kgents_shared.contract.section import Fault, Section
 
 Key = tuple[str, ...]
@@ -231,7 +230,11 @@ def _alternatives(annotation: Any) -> tuple[Any, ...]:
 
 def is_secret(annotation: Any) -> bool:
     """Whether a field holds a value that must never be printed."""
-    return Secret in _alternatives(annotation)
+    return _is_any(annotation, Secret)
+
+
+def _is_any(annotation: Any, kind: type) -> bool:
+    return any(isinstance(each, type) and issubclass(each, kind) for each in _alternatives(annotation))
 
 
 def _secret(given: Given) -> Secret:
@@ -239,19 +242,12 @@ def _secret(given: Given) -> Secret:
     if not isinstance(given.value, str):
         found = f"{type(given.value).__name__} (value hidden)"
         raise UnusableValueError(Fault("", expected, found, "write it in quotes"))
-    if not given.setting.from_file:
-        return Secret(given.value)
-    if faults := list(unreadable("", given.value, "a secret")):
+    source = Path(given.value) if given.setting.from_file else given.value
+    if _is_any(given.setting.type, LateSecret):
+        return LateSecret(source)
+    secret = Secret(source)
+    if faults := list(secret.faults()):
         raise UnusableValueError(*faults)
-    secret = Secret(Path(given.value))
-    try:
-        is_empty = not secret.reveal()
-    except OSError:
-        expected = f"UTF-8 text of at most {SECRET_BYTES_MAX} bytes"
-        raise UnusableValueError(Fault("", expected, f"{given.value}: something else", "check the path")) from None
-    if is_empty:
-        found = f"{given.value}: a file without it"
-        raise UnusableValueError(Fault("", "a secret in a file", found, "check what writes it"))
     return secret
 
 

@@ -34,7 +34,7 @@ from kgents_alert_notifier.delivery.outcome import (
     Refused,
     Unanswered,
 )
-from kgents_alert_notifier.delivery.retry import REFUSED_S, backoff_s
+from kgents_alert_notifier.delivery.retry import ASKED_MAX_S, REFUSED_S, backoff_s
 from kgents_alert_notifier.delivery.target import Target
 from kgents_alert_notifier.message.facts import Facts, Links
 from kgents_alert_notifier.receivers.receiver import Receiver
@@ -79,7 +79,7 @@ class Courier:
         """Since when no request was successful; None: the last one was."""
         self.is_proven = False
         """Whether the last request was successful; not known after a start."""
-        self._problem = ""
+        self._has_problem = False
         self._failure = ""
 
     @property
@@ -131,20 +131,16 @@ class Courier:
         return incident in self._targets or incident in self._in_digest
 
     @property
-    def problem(self) -> tuple[str, str] | None:
-        """An incident that it could not be informed of, and why: refused, or failing for long. None: there is none.
+    def problem(self) -> str:
+        """Why it cannot be informed: something is refused, or it has failed for long. Empty: it can, or may.
 
-        The incident stays the same, also once it is over, until a request is successful and nothing is refused.
+        It stays so, also once all that is over, until a request is successful and nothing is refused.
         """
         since_s = self.failing_since_s
-        is_stuck = since_s is not None and self._clock.monotonic_s() >= since_s + STUCK_S
-        if not self._refused_with and since_s is None:
-            self._problem = ""
-        elif not self._problem and self._refused_with:
-            self._problem = next(iter(self._refused_with))
-        elif not self._problem and is_stuck and self._targets:
-            self._problem = min(self._targets.values(), key=lambda each: each.incident.opened_at).incident.id
-        return (self._problem, self._failure) if self._problem else None
+        is_stuck = since_s is not None and self._clock.monotonic_s() >= since_s + STUCK_S and bool(self._targets)
+        is_bad = bool(self._refused_with) or (since_s is not None and (is_stuck or self._has_problem))
+        self._has_problem = is_bad
+        return self._failure if is_bad else ""
 
     def retry_refused(self) -> None:
         """Let what was refused be tried again if the secrets have changed."""
@@ -157,6 +153,7 @@ class Courier:
 
     async def run(self) -> None:
         """Inform it, one incident after the other. Never returns."""
+        self._resume_pause()
         try:
             while True:
                 incident = self._next()
@@ -169,6 +166,16 @@ class Courier:
                 await self._clock.sleep(self._receiver.pause_s)
         finally:
             await self._receiver.close()
+
+    def _resume_pause(self) -> None:
+        """Keep the pause that the receiver asked the process before this one for."""
+        paused = self._ledger.paused(self.name)
+        if paused is None or paused.paused_until is None:
+            return
+        rest_s = min((paused.paused_until - self._clock.now()).total_seconds(), ASKED_MAX_S)
+        now_s = self._clock.monotonic_s()
+        self._paused_s, self.failing_since_s, self._failure = now_s + rest_s, now_s, paused.failure
+        _log.info("receiver_still_paused", receiver=self.name, rest_s=round(rest_s))
 
     # What is next
 
@@ -247,7 +254,9 @@ class Courier:
                     failed = own.outcome if own is not None else None
                     retry_s = self._note(target, written, failed) if failed is not None else None
                     own = Own(intent, now_s + DEADLINE_S) if intent is not None else None
-                    await self._ledger.store(self._with_entries(written, target), retry_s=retry_s)
+                    asked_s = failed.retry_s if isinstance(failed, NotSent | InDoubt) else None
+                    written = self._with_entries(written, target)
+                    await self._ledger.store(written, retry_s=retry_s, asked_s=asked_s)
                     if retry_s is not None:
                         return
                 case _:
@@ -260,7 +269,7 @@ class Courier:
         if step.may_repeat:
             own.search = await self._receiver.find(facts, notice.handle, deadline_s / 2)
             if isinstance(own.search, Unanswered):
-                own.outcome = NotSent(own.search.why)
+                own.outcome = NotSent(own.search.why, own.search.retry_s)
                 return
             notice = searched(notice, own.search)
             deadline_s /= 2

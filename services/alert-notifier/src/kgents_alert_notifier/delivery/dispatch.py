@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
+import msgspec
 import structlog
 
 from kgents_alert_notifier.config import Config
@@ -25,6 +26,7 @@ from kgents_alert_notifier.receivers.deadman import Deadman
 from kgents_alert_notifier.receivers.make import make, names_of
 from kgents_alert_notifier.receivers.receiver import Receiver
 from kgents_alert_notifier.routing.router import Router
+from kgents_shared.bus.config import late_faults
 from kgents_shared.bus.state_table import StateTable
 from kgents_shared.bus.time_slice import TimeSlice
 from kgents_shared.contract import subjects
@@ -42,6 +44,14 @@ STILL_S: Final = 30.0
 NEVER: Final = 1_000_000_000
 
 _log = structlog.get_logger(__name__)
+
+
+class _Reported(msgspec.Struct):
+    """Problems of receivers, as the others know them."""
+
+    open: set[str] = msgspec.field(default_factory=set)
+    over: set[str] = msgspec.field(default_factory=set)
+    """Someone knows the end of it."""
 
 
 class Dispatcher:
@@ -76,6 +86,7 @@ class Dispatcher:
                     self._receivers |= make(name, each, context.clock.now, has_buttons=config.inbound.has_buttons)
         self._couriers = {name: self._courier(name, each) for name, each in self._receivers.items()}
         self._problems: dict[str, Incident] = {}
+        self._secretless: list[str] = []
         self._began: datetime = context.clock.now()
         self._read_until = (self._began, context.clock.monotonic_s())  # by the server's clock, and when that was heard
 
@@ -110,7 +121,7 @@ class Dispatcher:
             for incident in list(self._changed):
                 self._evaluate(incident)
                 await time_slice.checkpoint()
-            self._context.status.note(self._unread())
+            self._context.status.note("; ".join(filter(None, (self._unread(), *self._secretless))))
             tick += 1
             await self._context.clock.sleep(TICK_S)
 
@@ -141,9 +152,10 @@ class Dispatcher:
     async def _sweep(self) -> None:
         """Everything that is evaluated again, and what is not an incident: digests and problems of receivers."""
         self._changed |= self._live
+        self._secretless = self._missing_secrets()
         for courier in self._couriers.values():
             courier.retry_refused()
-        reported: set[str] = set()
+        reported = _Reported()
         time_slice = TimeSlice()
         for notice in list(self._ledger.notices()):
             if notice.entries:
@@ -172,34 +184,38 @@ class Dispatcher:
             message = digest.as_incident(notice.incident, entries)
             courier.want(Target(message, Desired(message.revision, message.state), entries=entries))
 
-    def _note_reported(self, notice: Notice, reported: set[str]) -> None:
-        """Collect the problems that receivers take for open; what ended days ago is removed."""
+    def _note_reported(self, notice: Notice, reported: "_Reported") -> None:
+        """Collect the problems that receivers take for open, or for over; what ended days ago is removed."""
         at = notice.delivered_at
         if notice.delivered_state != "resolved":
-            reported.add(notice.incident)
-        elif at is not None and (self._now() - at).days >= KEPT_DAYS:
+            reported.open.add(notice.incident)
+            return
+        reported.over.add(notice.incident)
+        if at is not None and (self._now() - at).days >= KEPT_DAYS:
             self._ledger.forget(notice)
 
-    def _report_problems(self, reported: set[str]) -> None:
+    def _report_problems(self, reported: "_Reported") -> None:
         """Have the others know of a receiver that cannot be informed, and of the end of that once it is proven."""
         now, cluster = self._now(), self._context.cluster
         current: dict[str, Incident] = {}
         for name, courier in self._couriers.items():
-            if (found := courier.problem) is not None:
-                known = (each for each in sorted(reported) if problem.receiver_of(each) == name)
-                id_ = next(known, problem.problem_id(name, found[0]))
-                current[id_] = self._problems.get(id_) or problem.as_incident(
-                    cluster, id_, found[1], since=now, now=now
-                )
+            if why := courier.problem:
+                ongoing = sorted({*reported.open, *self._problems} - reported.over)
+                of_this = (each for each in ongoing if problem.receiver_of(each) == name)
+                id_ = next(of_this, problem.problem_id(name, now))
+                known = self._problems.get(id_)
+                current[id_] = known or problem.as_incident(cluster, id_, why, since=now, now=now)
         for id_, message in current.items():
             for name in self._others(problem.receiver_of(id_), message):
                 self._couriers[name].want(Target(message, Desired(message.revision, message.state)))
-        for id_ in reported - current.keys():
+        for id_ in {*reported.open, *self._problems} - current.keys():
             concerned = self._couriers.get(problem.receiver_of(id_))
             if concerned is None or concerned.is_proven:
                 message = problem.as_incident(cluster, id_, "", since=now, now=now)
                 for courier in self._couriers.values():
                     courier.want(Target(message, Desired(message.revision, message.state)))
+            elif id_ in self._problems:
+                current[id_] = self._problems[id_]
         self._problems = current
 
     def _others(self, broken: str, message: Incident) -> list[str]:
@@ -217,7 +233,7 @@ class Dispatcher:
             if (
                 notice.receiver != receiver
                 or not notice.delivered
-                or (found := self._published(notice.incident)) is None
+                or (found := self._published(notice.incident) or self._problems.get(notice.incident)) is None
             ):
                 continue
             ended = found.ended_at
@@ -261,7 +277,7 @@ class Dispatcher:
             return "NATS is away"
         if failure := self._notices.failure or self._incidents.failure or self._unread():
             return failure
-        stuck = [name for name, courier in self._couriers.items() if courier.problem is not None]
+        stuck = [name for name, courier in self._couriers.items() if courier.problem]
         return f"no receiver can be notified: {', '.join(stuck)}" if stuck and len(stuck) == len(self._couriers) else ""
 
     def _unread(self) -> str:
@@ -271,6 +287,15 @@ class Dispatcher:
             self._read_until = now, now_s
         is_still = now_s - self._read_until[1] > STILL_S
         return f"a stream cannot be read since {now:%H:%M:%S} UTC; see `kgents doctor`" if is_still else ""
+
+    def _missing_secrets(self) -> list[str]:
+        """What some receivers wait for, while the others are notified."""
+        config = self._context.config
+        found = [str(each) for each in late_faults(config, self._context.service.name)] if config.enabled else []
+        for each in found:
+            if each not in self._secretless:
+                _log.warning("secret_missing", fault=each)
+        return found
 
     def _published(self, incident: str) -> Incident | None:
         row = self._incidents.rows.get(self._subject(incident))

@@ -6,6 +6,7 @@ ends with the second writer, and the next one begins with what the stream holds.
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from operator import itemgetter
 
 from msgspec.structs import replace
 
@@ -36,16 +37,32 @@ class Ledger:
         row = self._table.rows.get(self._subject(receiver, incident))
         return row.message if row else Notice(text="", cluster=self._cluster, receiver=receiver, incident=incident)
 
+    def paused(self, receiver: str) -> Notice | None:
+        """The notice with the longest pause that a receiver has asked for and that is not over; None: there is none."""
+        now = self._clock.now()
+        asked = [
+            (each.paused_until, each)
+            for each in self.notices()
+            if each.receiver == receiver and each.paused_until is not None and each.paused_until > now
+        ]
+        return max(asked, key=itemgetter(0))[1] if asked else None
+
     def notices(self) -> Iterable[Notice]:
         """All of them."""
         return [row.message for row in self._table.rows.values()]
 
-    async def store(self, notice: Notice, *, retry_s: float | None = None) -> None:
-        """Return once the stream holds it."""
-        now = self._clock.now()
+    async def store(self, notice: Notice, *, retry_s: float | None = None, asked_s: float | None = None) -> None:
+        """Return once the stream holds it.
+
+        Args:
+            notice: what the receiver knows, and what is being sent.
+            retry_s: when it is tried again; None: nothing failed.
+            asked_s: the pause that the receiver asks for; None: none.
+        """
+        subject = self._subject(notice.receiver, notice.incident)
         before = self.notice(notice.receiver, notice.incident)
-        self._table.put(self._subject(notice.receiver, notice.incident), completed(before, notice, now, retry_s))
-        await self._table.published(self._subject(notice.receiver, notice.incident))
+        self._table.put(subject, completed(before, notice, self._clock.now(), retry_s, asked_s))
+        await self._table.published(subject)
 
     def forget(self, notice: Notice) -> None:
         """Remove it, with its incident."""
@@ -56,7 +73,7 @@ class Ledger:
         return subjects.build("notice", cluster=self._cluster, receiver=receiver, incident=incident)
 
 
-def completed(before: Notice, notice: Notice, now: datetime, retry_s: float | None) -> Notice:
+def completed(before: Notice, notice: Notice, now: datetime, retry_s: float | None, asked_s: float | None) -> Notice:
     """The notice with its times and its sentence."""
     is_confirmed = notice.delivered and (notice.delivered, notice.repeated) != (before.delivered, before.repeated)
     return replace(
@@ -65,8 +82,13 @@ def completed(before: Notice, notice: Notice, now: datetime, retry_s: float | No
         delivered_at=now if is_confirmed else notice.delivered_at,
         opened_at=notice.opened_at or now,
         sending_until=now + timedelta(seconds=DEADLINE_S) if notice.sending else None,
-        retry_at=now + timedelta(seconds=retry_s) if retry_s is not None else None,
+        retry_at=_in(now, retry_s),
+        paused_until=_in(now, asked_s),
     )
+
+
+def _in(now: datetime, seconds: float | None) -> datetime | None:
+    return now + timedelta(seconds=seconds) if seconds is not None else None
 
 
 def sentence(notice: Notice) -> str:

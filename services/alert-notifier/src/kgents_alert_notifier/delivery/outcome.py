@@ -66,6 +66,8 @@ class Unanswered(msgspec.Struct, frozen=True):
     """It could not be asked now. To send without an answer would be a repeat that asking later avoids."""
 
     why: str
+    retry_s: float | None = None
+    """As of NotSent."""
 
 
 Search = Found | NotFound | NotSearchable | Unanswered

@@ -1,7 +1,6 @@
 """A receiver that cannot be informed → an incident of its own, for the other receivers. Pure.
 
-It is on no stream but in their notices; its id names the receiver and what it could not be informed of, so a restart
-finds it again.
+It is on no stream but in their notices; its id names the receiver, so a restart finds it again.
 """
 
 import hashlib
@@ -17,9 +16,9 @@ REFUSES: Final = "notice.refused"
 OPEN, OVER = 1, 2
 
 
-def problem_id(receiver: str, incident: str) -> str:
-    """One for each first incident that a receiver could not be informed of."""
-    return f"{PREFIX}{receiver}-{hashlib.blake2b(incident.encode(), digest_size=6).hexdigest()}"
+def problem_id(receiver: str, since: datetime) -> str:
+    """Another one for each time that a receiver cannot be informed: who knows of an end takes no more of that id."""
+    return f"{PREFIX}{receiver}-{hashlib.blake2b(since.isoformat().encode(), digest_size=6).hexdigest()}"
 
 
 def receiver_of(problem: str) -> str:

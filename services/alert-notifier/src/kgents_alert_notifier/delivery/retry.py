@@ -6,6 +6,8 @@ FIRST_S: Final = 2.0
 MAX_S: Final = 60.0
 JITTER: Final = 0.2
 """A share by which a pause is shorter or longer, so that several notifiers do not come at once."""
+ASKED_MAX_S: Final = 3_600.0
+"""The longest pause that a receiver may ask for."""
 REFUSED_S: Final = 3_600.0
 """After which what was refused is tried again, though neither configuration nor secret has changed."""
 

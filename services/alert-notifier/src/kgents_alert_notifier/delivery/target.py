@@ -31,14 +31,18 @@ def target_of(incident: Incident, wanted: Wanted | None, known: Notice) -> Targe
         incident: as it is published.
         wanted: what the routes say; None: none of them names the receiver, or no longer. One that knows of the opening
             is still to know of what calms it, or it would page on though someone takes care.
-        known: what the receiver knows. What a digest reported, the digest ends, too.
+        known: what the receiver knows. What a digest reported, the digest ends, too. One that was never notified hears
+            nothing while nothing fires: it may be over, as when a silence ends after what it was for.
     """
     is_over = incident.state == RESOLVED
     if known.via == "digest" and is_over:
         return None
+    in_doubt = known.unconfirmed or known.sending
+    is_calm = incident.calm_at is not None and not is_over
+    if is_calm and not (known.delivered or in_doubt):
+        return None
     if wanted is not None:
         return Target(incident, Desired(incident.revision, incident.state, wanted.repeat), regroup_s=wanted.regroup_s)
-    in_doubt = known.unconfirmed or known.sending
     is_calmer = is_over or (incident.state == ACKNOWLEDGED and (known.delivered_state != ACKNOWLEDGED or in_doubt))
     if is_calmer and (known.delivered or in_doubt):
         return Target(incident, Desired(incident.revision, incident.state))

@@ -57,7 +57,7 @@ def next_incident(last: Incident, inputs: Inputs, config: GroupingConfig, now: d
     found = structs.replace(
         found,
         parent=last.parent or inputs.parent,
-        silenced_by=inputs.silenced_by,
+        silenced_by=inputs.silenced_by if firing else _still_silenced_by(last, inputs.silencing),
         is_flapping=found.flaps >= config.flapping_after,
     )
     return _stated(last, found, inputs, now)
@@ -137,6 +137,11 @@ def _with_acknowledgement(incident: Incident, given: Acknowledgement | None, *, 
     return structs.replace(incident, state="acknowledged", acknowledged=acknowledged)
 
 
+def _still_silenced_by(last: Incident, silencing: Silencing) -> list[str]:
+    """While nothing fires, what silenced it before goes on to: that an alert ended is no reason to notify anyone."""
+    return [each for each in last.silenced_by if silencing.acts(last.cluster, each)]
+
+
 def _resolved(incident: Incident) -> Incident:
     return structs.replace(
         incident, state="resolved", ended_at=incident.calm_at, members=[], is_overfull=False, silenced_by=[]
@@ -160,11 +165,18 @@ def _stated(last: Incident, found: Incident, inputs: Inputs, now: datetime, *, c
         )
     elif found.parent != last.parent:
         news = [Moment(at=now, text=f"Probably caused by incident {found.parent}.")]
+    if _waits(found) and (not _waits(last) or found.severity != last.severity):
+        found = structs.replace(found, waits_since=now)
     if found.state != "resolved":
         news += decided.silencing(last, found, inputs.silencing, now)
     found = _with_moments(found, news)
     found = structs.replace(found, text=shape.sentence(found))
     return last if found == last else structs.replace(found, changed_at=now)
+
+
+def _waits(incident: Incident) -> bool:
+    """Whether people should take care of it, and no one does."""
+    return incident.state == "open" and not incident.silenced_by
 
 
 def _with_moments(incident: Incident, moments: Iterable[Moment]) -> Incident:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import msgspec
 
-from kgents_shared.bus.config import Secret
+from kgents_shared.bus.config import LateSecret
 from kgents_shared.contract.section import Fault, Section
 
 
@@ -18,11 +18,11 @@ class InboundConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] | None = None
     """The TCP port. null: nothing listens. 0: any free port."""
 
-    slack_secret: Secret | None = None
+    slack_secret: LateSecret | None = None
     """The signing secret of the Slack app whose bot posts the messages; with it they have buttons. Its interactivity
     request URL leads to `/slack`."""
 
-    pagerduty_secret: Secret | None = None
+    pagerduty_secret: LateSecret | None = None
     """The secret of a webhook subscription (v3) of PagerDuty, whose URL leads to `/pagerduty`. Both secrets may have
     several lines, one secret each, while they are exchanged."""
 

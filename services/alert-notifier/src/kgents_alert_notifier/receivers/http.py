@@ -15,6 +15,7 @@ import httpx
 import msgspec
 
 from kgents_alert_notifier.delivery.outcome import InDoubt, NotSent, Refused
+from kgents_alert_notifier.delivery.retry import ASKED_MAX_S
 from kgents_shared.bus.config import Secret
 
 CONNECT_S: Final = 3.0
@@ -22,7 +23,6 @@ READ_S: Final = 8.0
 ANSWER_MAX_BYTES: Final = 1024**2
 """Of an answer; Slack's history of 15 messages is the largest."""
 RETRY_MIN_S: Final = 1.0
-RETRY_MAX_S: Final = 3_600.0
 _LATER: Final = frozenset({408, 409, 425, 429})
 """Codes below 500 that another try may not get."""
 
@@ -114,7 +114,7 @@ def fingerprint(*secrets: Secret | None) -> str:
 
 
 def _within(seconds: float) -> float:
-    return min(max(seconds, RETRY_MIN_S), RETRY_MAX_S)
+    return min(max(seconds, RETRY_MIN_S), ASKED_MAX_S)
 
 
 def _utc(at: datetime) -> datetime:

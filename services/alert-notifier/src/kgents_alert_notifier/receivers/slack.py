@@ -92,7 +92,7 @@ class SlackBot:
         query = {"channel": self._config.channel, "oldest": oldest, "include_all_metadata": "true", "limit": 200}
         found = await self._call("conversations.history", query, deadline_s, is_form=True)
         if not isinstance(found, Reply):
-            return NotSearchable() if isinstance(found, Refused) else Unanswered(f"search: {found.why}")
+            return NotSearchable() if isinstance(found, Refused) else Unanswered(f"search: {found.why}", found.retry_s)
         for each in found.messages:
             payload = _payload(each)
             if payload.get("incident") == facts.incident.id and isinstance(revision := payload.get("revision"), int):

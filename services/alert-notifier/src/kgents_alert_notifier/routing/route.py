@@ -20,7 +20,8 @@ class EscalationConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields
     """Who else is notified while no one has acknowledged."""
 
     after_s: Annotated[float, msgspec.Meta(gt=0, le=7 * 86_400)]
-    """How long after the incident was opened."""
+    """How long no one has taken care of it: since it was opened or became worse, or since a silence, an acknowledgement
+    or the time off of this route ended."""
 
     to: list[str]
     """Receivers."""

@@ -4,11 +4,11 @@ Everything is computed from the incident and the time, so no timer is kept, and 
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from kgents_alert_notifier.routing.route import FIELDS, LABEL, RouteConfig, listed, matches
+from kgents_alert_notifier.routing.route import FIELDS, LABEL, EscalationConfig, RouteConfig, listed, matches
 from kgents_alert_notifier.routing.window import WindowConfig, is_within
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.incident import Incident
@@ -70,24 +70,29 @@ class Router:
         for place, route in self._places(facts_of(incident), now):
             if incident.affected_count < route.min_alerts and incident.state != "resolved":
                 continue
-            is_waiting = incident.state == "open"
+            is_waiting = incident.state == "open" and incident.calm_at is None
             repeat = int(age_s // route.repeat_s) if route.repeat_s and is_waiting else 0
             plain = Wanted(incident.revision, repeat, incident.opened_at, route.regroup_s, place)
             for name in route.to:
                 found.setdefault(name, plain)
             for step in route.escalate:
-                if is_waiting and age_s >= step.after_s:
+                if is_waiting and self._is_due(step, route, incident, now):
                     escalated = Wanted(incident.revision, repeat, now, route.regroup_s, place, is_escalation=True)
                     for name in step.to:
                         found.setdefault(name, escalated)
         return found
 
+    def _is_due(self, step: EscalationConfig, route: RouteConfig, incident: Incident, now: datetime) -> bool:
+        """Whether people of this route have had their time: not at once when a silence, or its hours off, end."""
+        had = _waited_s(incident, now) >= step.after_s
+        return had and self._is_time(route, now - timedelta(seconds=step.after_s))
+
     def next_change_s(self, incident: Incident, now: datetime) -> float | None:
         """In how many seconds time alone may next make it escalate or repeat; None: never."""
-        age_s = (now - incident.opened_at).total_seconds()
+        age_s, waited_s = (now - incident.opened_at).total_seconds(), _waited_s(incident, now)
         found = []
         for _, route in self._places(facts_of(incident), None):
-            found += [step.after_s - age_s for step in route.escalate if step.after_s > age_s]
+            found += [step.after_s - waited_s for step in route.escalate if step.after_s > waited_s]
             if route.repeat_s:
                 found.append(route.repeat_s - age_s % route.repeat_s)
         return min(found, default=None)
@@ -135,6 +140,11 @@ class Router:
             return True
         within = is_within(self._windows[route.when.removeprefix("!")], now)
         return within != route.when.startswith("!")
+
+
+def _waited_s(incident: Incident, now: datetime) -> float:
+    """For how long no one has taken care of it."""
+    return (now - (incident.waits_since or incident.opened_at)).total_seconds()
 
 
 def facts_of(incident: Incident) -> Facts:

@@ -12,6 +12,7 @@ from kgents_cli.installed import load_service, service_names
 from kgents_cli.options import config_option, output_option
 from kgents_cli.output import OK, note, say, say_record
 from kgents_cli.translation import translate
+from kgents_shared.bus.config import late_faults
 from kgents_shared.contract.errors import ConfigError, KgentsError
 from kgents_shared.contract.section import Fault
 from kgents_shared.runtime import config as configuration
@@ -119,4 +120,6 @@ def _settings(names: list[str], path: Path | None) -> dict[str, Any]:
     common, own = configuration.load_all(
         sections, path=path, environ=configuration.process_environ(), services=service_names()
     )
+    if late := [str(each) for name, section in zip(names, own, strict=True) for each in late_faults(section, name)]:
+        raise ConfigError(late)
     return configuration.effective(common, dict(zip(names, own, strict=True)))
