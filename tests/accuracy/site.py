@@ -25,7 +25,7 @@ from support.waiting import eventually
 
 EXPORT_MS: Final = 250
 SITE_CORES: Final = 1.0
-"""Of both databases, and of the process that records."""
+"""Of both databases and the process that records, and as many of `kgents up`."""
 
 
 class Site(Struct):
@@ -179,14 +179,16 @@ def kgents_up(directory: Path, grpc: int, postgres: PostgresServer, redis: Redis
     environ = {**os.environ, "KGENTS_CONFIG": str(config), "KUBECONFIG": str(directory / "none")}
     services = "collector-otel,collector-db,topology-builder"
     command = [PROGRAM, "up", "--data", str(directory / "data"), "--only", services]
+    limit = CpuLimit(f"kgents-up-{os.getpid()}", SITE_CORES)
     with printed.open("wb") as log:
         process = spawn(command, env=environ, stdout=log, stderr=log)
-    without_limit(process.pid)
+    limit.add(process.pid)
     try:
         yield printed
     finally:
         process.terminate()
         process.wait(30)
+        limit.remove()
 
 
 def url_in(printed: Path) -> str | None:

@@ -9,8 +9,8 @@ from typing import Final
 GROUPS: Final = Path("/sys/fs/cgroup/cpu")
 PERIOD_US: Final = 100_000
 """As engines have it: what is used up before its end has to wait for it."""
-SHARES: Final = 16 * 1024
-"""Within its limit a group comes before all else on the machine: other work there does not slow it down."""
+SHARES: Final = 256 * 1024
+"""The most there is: within its limit a group comes before all else on the machine, of whatever niceness."""
 
 
 class CpuLimit:
