@@ -1,7 +1,7 @@
 """How long the services ran on a CPU, and waited for one, as the kernel counts it → `record`.
 
 Other work on this machine is no part of the experiment: what was recorded while a service waited for long is left out,
-and so is a busy program that did not get what it was to use.
+and so is a busy program that did not get what it was to use. To wait for its own limit is part of what a service does.
 """
 
 import contextlib
@@ -45,10 +45,10 @@ class Scheduled:
         self._times: dict[int, Times] = {}
 
     def share(self, what: Injected | None = None) -> Share:
-        """Since the call before. A service that is at its own limit waits for that, so it does not count."""
+        """Since the call before. In a service that is at its own limit several threads wait for it: it does not count."""
         before, before_s = self._times, self._at_s
         pids = {name: process.pid for name, process in self._shop.processes.items()}
-        self._at_s, self._times = time.monotonic(), {pid: times_of(pid) for pid in pids.values()}
+        self._at_s, self._times = time.monotonic(), {pid: self._times_of(pid) for pid in pids.values()}
         seconds = max(self._at_s - before_s, 1e-3)
         found = {
             name: _share(then, self._times[pid], seconds)
@@ -60,9 +60,14 @@ class Scheduled:
         used = found[what.service].used if what is not None and what.service in found else 0.0
         return Share(round(waited, 3), round(used, 3))
 
+    def _times_of(self, pid: int) -> Times:
+        """Without the time for which its own limit stopped it."""
+        times, limit = times_of(pid), self._shop.limits.get(pid)
+        return times if limit is None else Times(times.ran_s, times.waited_s - limit.throttled_s)
+
 
 def _share(then: Times, now: Times, seconds: float) -> Share:
-    return Share((now.waited_s - then.waited_s) / seconds, (now.ran_s - then.ran_s) / seconds / CPU_LIMIT)
+    return Share(max(now.waited_s - then.waited_s, 0.0) / seconds, (now.ran_s - then.ran_s) / seconds / CPU_LIMIT)
 
 
 def times_of(pid: int) -> Times:

@@ -35,6 +35,12 @@ class CpuLimit:
         """Put a process into it."""
         (self._folder / "cgroup.procs").write_text(str(pid))
 
+    @property
+    def throttled_s(self) -> float:
+        """For how long its processes have waited since they had used up what they may use."""
+        lines = dict(line.split() for line in (self._folder / "cpu.stat").read_text().splitlines())
+        return int(lines["throttled_time"]) / 1e9
+
     def remove(self) -> None:
         """Remove it; its processes have ended, or left."""
         self._folder.rmdir()

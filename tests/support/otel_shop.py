@@ -48,7 +48,8 @@ class Shop:
         self.ports = {name: free_port() for name in (*NAMES, "cart-grpc")}
         self.processes: dict[str, Popen[bytes]] = {}
         self._starts: dict[str, int] = {}
-        self._limits: list[CpuLimit] = []
+        self.limits: dict[int, CpuLimit] = {}
+        """Of each process that was started in a container, by its id."""
         self._otlp_port = otlp_port
         self._directory = directory
         self._names = names or {}
@@ -76,15 +77,16 @@ class Shop:
                 stderr=log,
             )
         if self._in_containers:
-            self._limits.append(CpuLimit(f"kgents-{container_id[:12]}", CPU_LIMIT))
-            self._limits[-1].add(self.processes[name].pid)
+            limit = CpuLimit(f"kgents-{container_id[:12]}", CPU_LIMIT)
+            limit.add(self.processes[name].pid)
+            self.limits[self.processes[name].pid] = limit
 
     def close(self) -> None:
         """End its processes."""
         for process in self.processes.values():
             process.kill()
             process.wait()
-        for limit in self._limits:
+        for limit in self.limits.values():
             limit.remove()
 
     def is_serving(self, name: str) -> bool:
