@@ -9,8 +9,9 @@ _FIELD: Final = Field("otel")
 
 _inbound = _FIELD.section("inbound", kinds.APP).figure
 INBOUND_REQUESTS: Final = _inbound("n", "{request}", "Requests that it served.")
-INBOUND_ERRORS: Final = _inbound("errors", "{request}", "Of these, those that it answered with an error.")
-INBOUND_LATENCY_MS: Final = _inbound("latency_ms", "ms", "Their durations, as a histogram.")
+INBOUND_SPANS: Final = _inbound("spans", "{span}", "Spans that were counted: of few a rate is not sure.")
+INBOUND_ERRORS: Final = _inbound("errors", "{request}", "Of the requests, those that it answered with an error.")
+INBOUND_LATENCY_MS: Final = _inbound("latency_ms", "ms", "Durations of the requests, as a histogram.")
 
 _edge = _FIELD.section("edges", kinds.APP).figure
 EDGE_REQUESTS: Final = _edge("n", "{request}", "Requests of a connection.")
