@@ -88,8 +88,8 @@ async def test_what_spans_have_counted_is_not_counted_again() -> None:
     site = Site()
     await site.scraped_twice()
     web, cart = site.app("web"), site.app("cart")
-    site.apps.edge(web, edges.HTTP, cart, 1).clients.append((3.0, 1.0, False))
-    cart.inbound.calls.append((2.0, 1.0, False))
+    site.apps.edge(web, edges.HTTP, cart, 1).clients_ms.append(3.0)
+    cart.inbound.took_ms.append(2.0)
     await site.measurements.count(WINDOW_S)
     windows = {each.app: each for each in site.apps.close(1)}
     assert windows[cart].inbound.n == 1.0

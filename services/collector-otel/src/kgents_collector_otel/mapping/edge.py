@@ -23,44 +23,36 @@ HIDDEN_MAX: Final = 10_000
 """Peers beyond the limit that are counted one by one."""
 
 
-_Side = tuple[float, float, bool]
-"""Duration (ms), how many calls it stands for, whether it failed."""
-_Both = tuple[float, float, float, bool, bool]
-"""Duration at the client, and at the server (ms), how many calls it stands for, whether either side says it failed."""
-
-
-def _summed(calls: list[_Side], latency: Sketch) -> tuple[float, float]:
-    """How many calls these stand for, and how many of them failed; their durations go into the sketch."""
-    if not calls:
-        return 0.0, 0.0
-    durations, weights, failed = zip(*calls, strict=True)
-    latency.add_all(durations if max(durations) < STREAM_AFTER_MS else _latencies(durations))
-    return sum(weights), sum(compress(weights, failed))
-
-
-def _latencies(durations: Sequence[float]) -> list[float]:
-    return [each for each in durations if each < STREAM_AFTER_MS]
+def _latencies(durations_ms: Sequence[float]) -> Sequence[float]:
+    """Those that are none of a stream."""
+    if not durations_ms or max(durations_ms) < STREAM_AFTER_MS:
+        return durations_ms
+    return [each for each in durations_ms if each < STREAM_AFTER_MS]
 
 
 class Inbound:
     """What an application served in the window."""
 
-    __slots__ = ("calls", "errors", "latency", "n", "spans")
+    __slots__ = ("errors", "latency", "n", "spans", "took_ms")
 
     def __init__(self) -> None:
-        self.calls: list[_Side] = []  # not summed yet
+        self.took_ms: list[float] = []  # of calls that are not summed yet
         self.n = 0.0
         self.spans = 0
         self.errors = 0.0
         self.latency = Sketch()
 
+    def weigh(self, weight: float, *, is_error: bool) -> None:
+        """Count a call of `took_ms` that failed, or stands for others, too."""
+        self.n += weight - 1.0
+        self.errors += weight * is_error
+
     def sum(self) -> None:
-        """Sum what was added to `calls`."""
-        calls, self.calls = self.calls, []
-        n, errors = _summed(calls, self.latency)
-        self.spans += len(calls)
-        self.n += n
-        self.errors += errors
+        """Sum what was added to `took_ms`."""
+        took_ms, self.took_ms = self.took_ms, []
+        self.spans += len(took_ms)
+        self.n += len(took_ms)
+        self.latency.add_all(_latencies(took_ms))
 
 
 class Edge:
@@ -68,23 +60,25 @@ class Edge:
 
     __slots__ = (
         "client",
-        "clients",
+        "clients_ms",
         "errors_client",
         "errors_server",
         "gap",
         "n",
         "paired",
-        "pairs",
+        "pairs_client_ms",
+        "pairs_server_ms",
         "server",
-        "servers",
+        "servers_ms",
         "spans",
         "weight",
     )
 
     def __init__(self) -> None:
-        self.pairs: list[_Both] = []  # calls that are not summed yet: of both sides, …
-        self.clients: list[_Side] = []  # … of the client alone, …
-        self.servers: list[_Side] = []  # … of the server alone, since its client sends no spans
+        self.pairs_client_ms: list[float] = []  # of calls that are not summed yet: of both sides, at the client …
+        self.pairs_server_ms: list[float] = []  # … and at the server, …
+        self.clients_ms: list[float] = []  # … of the client alone, …
+        self.servers_ms: list[float] = []  # … of the server alone, since its client sends no spans
         self.n = 0.0
         self.spans = 0
         self.paired = 0
@@ -95,31 +89,28 @@ class Edge:
         self.server = Sketch()
         self.gap = Sketch()
 
-    def sum(self) -> None:
-        """Sum what was added to `pairs`, `clients` and `servers`."""
-        pairs, clients, servers = self.pairs, self.clients, self.servers
-        self.pairs, self.clients, self.servers = [], [], []
-        self.spans += len(pairs) + len(clients) + len(servers)
-        self.paired += len(pairs)
-        of_clients, client_errors = _summed(clients, self.client)
-        of_servers, server_errors = _summed(servers, self.server)
-        self.n += of_clients + of_servers
-        self.errors_client += client_errors
-        self.errors_server += server_errors
-        if pairs:
-            self._sum_pairs(pairs)
+    def weigh(self, weight: float, *, at_client: bool = False, at_server: bool = False) -> None:
+        """Count a call of these lists that failed at a side, or stands for others, too."""
+        self.n += weight - 1.0
+        self.errors_client += weight * at_client
+        self.errors_server += weight * at_server
 
-    def _sum_pairs(self, pairs: list[_Both]) -> None:
-        client_ms, server_ms, weights, client_failed, server_failed = zip(*pairs, strict=True)
-        self.n += sum(weights)
-        self.errors_client += sum(compress(weights, client_failed))
-        self.errors_server += sum(compress(weights, server_failed))
-        if max(client_ms) >= STREAM_AFTER_MS:
-            pairs = [each for each in pairs if each[0] < STREAM_AFTER_MS]
-            client_ms, server_ms = tuple(each[0] for each in pairs), tuple(each[1] for each in pairs)
+    def sum(self) -> None:
+        """Sum what was added to the lists."""
+        client_ms, server_ms = self.pairs_client_ms, self.pairs_server_ms
+        count = len(client_ms) + len(self.clients_ms) + len(self.servers_ms)
+        self.spans += count
+        self.n += count
+        self.paired += len(client_ms)
+        self.client.add_all(_latencies(self.clients_ms))
+        self.server.add_all(_latencies(self.servers_ms))
+        if client_ms and max(client_ms) >= STREAM_AFTER_MS:
+            is_latency = [each < STREAM_AFTER_MS for each in client_ms]
+            client_ms, server_ms = [*compress(client_ms, is_latency)], [*compress(server_ms, is_latency)]
         self.client.add_all(client_ms)
         self.server.add_all(server_ms)
         self.gap.add_all([*map(sub, client_ms, server_ms)])
+        self.pairs_client_ms, self.pairs_server_ms, self.clients_ms, self.servers_ms = [], [], [], []
 
     def merge(self, other: "Edge") -> None:
         """Add what another window counted."""

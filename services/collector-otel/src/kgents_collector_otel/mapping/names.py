@@ -127,11 +127,15 @@ class Attributes(dict[bytes, int]):
         self._wanted = wanted
         self.said: list[tuple[str, Scalar]] = [("", "")]
         self._hosts: dict[bytes, int] = {}  # an attribute with a url, up to its path → a number for its host
+        self._path_at = 0  # where that of the last one began: it is asked for in vain for each url
         self._numbers: dict[tuple[str, Scalar], int] = {}
 
     def __missing__(self, raw: bytes) -> int:
-        end = raw.find(b"/", raw.find(b"://") + 3)
+        if (number := self._hosts.get(raw[: self._path_at])) is not None:  # as long as the one before
+            return number
+        end = raw.find(b"/", raw.find(b"://") + 3) + 1
         if end > 0 and (number := self._hosts.get(raw[:end])) is not None:
+            self._path_at = end
             return number
         slot = self._wanted.get(key_of(raw))
         if slot == "url":  # often another one in each span, so only what comes before its path is remembered

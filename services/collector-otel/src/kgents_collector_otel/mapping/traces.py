@@ -167,9 +167,9 @@ class Traces:
         if len(self._served) > self._limits.max_waiting:
             self._served_before, self._served = self._served, {}
 
-    def _take(self, app: App, spans: list[Any], now_ns: int) -> None:  # noqa: C901 - calls cost more than anything here
+    def _take(self, app: App, spans: list[Any], now_ns: int) -> None:  # noqa: C901, PLR0912 - a call costs most
         """Count spans that are a side of a call. Of all code this runs most often."""
-        of_kind, oldest_ns, inbound = self._calls.get, now_ns - self._limits.max_age_ns, app.inbound.calls
+        of_kind, oldest_ns, inbound = self._calls.get, now_ns - self._limits.max_age_ns, app.inbound
         clients, servers, served = self._clients, self._servers, self._served
         for span in spans:
             calls = of_kind(kind := span.kind)
@@ -193,7 +193,9 @@ class Traces:
             half = (now_ns, app, call, duration_ms, weight, basis, is_error)
             if kind == SERVER:
                 served[key] = app
-                inbound.append((duration_ms, weight, is_error))
+                inbound.took_ms.append(duration_ms)
+                if is_error or weight != 1.0:
+                    inbound.weigh(weight, is_error=is_error)
                 parent = span.parent_span_id
                 if not parent:
                     self._count_caller(half)
@@ -213,7 +215,8 @@ class Traces:
         """Count a call whose other side sends no spans, or is found by links."""
         _, app, call, duration_ms, weight, _, is_error = half
         if kind == CONSUMER:
-            app.inbound.calls.append((duration_ms, weight, is_error))
+            app.inbound.took_ms.append(duration_ms)
+            app.inbound.weigh(weight, is_error=is_error)
             self._take_consumer(half, span, span.trace_id)
         elif kind == PRODUCER or call.is_message:
             self._take_producer(app, span.trace_id + span.span_id)
@@ -240,7 +243,8 @@ class Traces:
         if producer is received.app:
             return
         edge = self.apps.edge(received.app, edges.MESSAGES, producer, received.arrived_ns, is_inward=True)
-        edge.clients.append((received.duration_ms, received.weight, received.is_error))
+        edge.clients_ms.append(received.duration_ms)
+        edge.weigh(received.weight, at_client=received.is_error)
 
     def _pair(self, client: _Half, server: _Half) -> None:
         self.counts.paired += 1
@@ -250,9 +254,12 @@ class Traces:
             return
         kind = served.kind if call.kind == edges.NETWORK else call.kind
         edge = app.edges.get((kind, peer, False)) or self.apps.edge(app, kind, peer, arrived_ns)
-        edge.pairs.append((client_ms, server_ms, weight, is_client_error, is_server_error))
+        edge.pairs_client_ms.append(client_ms)
+        edge.pairs_server_ms.append(server_ms)
+        if is_client_error or is_server_error or weight != 1.0:
+            edge.weigh(weight, at_client=is_client_error, at_server=is_server_error)
         edge.weight = basis
-        if len(edge.pairs) < CONFIRMING:  # the first ones in a window
+        if len(edge.pairs_client_ms) < CONFIRMING:  # the first ones in a window
             self._note_addresses(client, served, peer)
 
     def _note_addresses(self, client: _Half, served: Call, peer: App) -> None:
@@ -300,7 +307,8 @@ class Traces:
 
     def _count_client(self, half: _Half, edge: Edge) -> None:
         _, _, _, duration_ms, weight, basis, is_error = half
-        edge.clients.append((duration_ms, weight, is_error))
+        edge.clients_ms.append(duration_ms)
+        edge.weigh(weight, at_client=is_error)
         edge.weight = basis
 
     # What waited for long enough
@@ -362,7 +370,8 @@ class Traces:
 
     def _count_server(self, half: _Half, edge: Edge) -> None:
         _, _, _, duration_ms, weight, basis, is_error = half
-        edge.servers.append((duration_ms, weight, is_error))
+        edge.servers_ms.append(duration_ms)
+        edge.weigh(weight, at_server=is_error)
         edge.weight = basis
 
 
