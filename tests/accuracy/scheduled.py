@@ -45,7 +45,7 @@ class Scheduled:
         self._times: dict[int, Times] = {}
 
     def share(self, what: Injected | None = None) -> Share:
-        """Since the call before. In a service that is at its own limit several threads wait for it: it does not count."""
+        """Since the call before. In a service at its own limit several threads wait for that: it does not count."""
         before, before_s = self._times, self._at_s
         pids = {name: process.pid for name, process in self._shop.processes.items()}
         self._at_s, self._times = time.monotonic(), {pid: self._times_of(pid) for pid in pids.values()}

@@ -2,24 +2,46 @@
 
 import asyncio
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import count, groupby
 from pathlib import Path
+from typing import Final
+
+import nats
+from nats.aio.msg import Msg
 
 from kgents_collector_otel.config import GrpcConfig, HttpConfig
+from kgents_health_scorer.app import SERVICE as SCORER
+from kgents_health_scorer.config import Config as ScorerConfig
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.jetstream import stream_info
+from kgents_shared.contract.codec import ALERT, HEALTH, PULSE
+from kgents_shared.contract.pulse import TrafficPulse
+from kgents_shared.runtime.heartbeat import beat
+from kgents_shared.runtime.service import Context
+from kgents_topology_builder.app import SERVICE as BUILDER
+from kgents_topology_builder.config import Config as BuilderConfig
+from support.alert_log import AlertLog
+from support.in_process import published, run_in_process
+from support.nats_server import NatsServer
 from support.otel_collector import WINDOW_S, Otel, otel_collector
 from support.otel_senders import Service, call, exporting, http_exporter
 from support.ports import free_port
+from support.running import running
 from support.waiting import eventually
 
+FAILS: Final = "KG-401"
+"""Requests answered with errors: of forty that all fail, one sample is enough."""
 
-async def send(otel: Otel, port: int = 0) -> None:
-    """Twenty calls of two services."""
-    frontend, cart = Service("frontend"), Service("cart")
-    for _ in range(20):
-        call(frontend, cart)
+
+async def send(otel: Otel, port: int = 0, *, caller: str = "frontend", is_error: bool = False) -> None:
+    """Forty calls of two services: enough to be judged at once."""
+    client, cart = Service(caller), Service("cart")
+    for _ in range(40):
+        call(client, cart, is_error=is_error)
     with exporting(http_exporter(port or otel.http)) as exporter:
-        for service in (frontend, cart):
+        for service in (client, cart):
             await asyncio.to_thread(exporter.export, service.take())
 
 
@@ -35,15 +57,95 @@ async def entities(bus: Bus) -> int:
     return (await stream_info(await bus.session(), "KGENTS_ENTITY")).last_seq
 
 
-async def test_a_restart_publishes_nothing_and_keeps_what_is_published(bus: Bus, tmp_path: Path) -> None:
-    async with otel_collector(bus, tmp_path) as otel:
-        await until_shown(otel)
-        await eventually(lambda: not otel.context.status.backlog)
-        before, stored = otel.app("frontend"), await entities(bus)
-    async with otel_collector(bus, tmp_path) as otel:
-        await asyncio.sleep(3 * WINDOW_S)  # a claim that nothing comes
-        assert otel.app("frontend") == before
-        assert await entities(bus) == stored
+@asynccontextmanager
+async def attesting(otel: Otel) -> AsyncIterator[None]:
+    """It says that it is there, as its process does."""
+
+    async def beating() -> None:
+        while True:
+            await beat(otel.context.publisher, "test", otel.context.status, otel.context.clock.now())
+            await asyncio.sleep(1)
+
+    async with running(beating()):
+        yield
+
+
+class Judged:
+    """The service `cart` as a scorer sees it: its finding now, and all that subscribers were shown of it."""
+
+    def __init__(self, scorer: Context[ScorerConfig]) -> None:
+        self._scorer = scorer
+        self.shown: list[bool] = []
+        self.failed = 0
+        """Windows in which it failed."""
+        self.alerts = AlertLog()
+
+    async def on_message(self, message: Msg) -> None:
+        if message.subject.startswith("kgents.alert."):
+            self.alerts.note(0.0, [ALERT.decode(message.data)])
+        elif message.subject.startswith("kgents.pulse."):
+            pulse = PULSE.decode(message.data)
+            served = pulse.inbound if isinstance(pulse, TrafficPulse) else None
+            self.failed += served is not None and served.errors > 0
+        elif (health := HEALTH.decode(message.data)).ref.name == "cart":
+            self.shown.append(any(each.check == FAILS for each in health.reasons))
+
+    def is_found(self) -> bool:
+        """Whether the finding stands now."""
+        found = [each for each in published(self._scorer, "health") if each.ref.name == "cart"]
+        return any(reason.check == FAILS for each in found for reason in each.reasons)
+
+
+@asynccontextmanager
+async def judging(bus: Bus, server: NatsServer, directory: Path) -> AsyncIterator[Judged]:
+    """A topology-builder and a health-scorer for which each window is a sample."""
+    often = ScorerConfig(traffic_sample_s=0.1, tick_interval_s=0.5)
+    async with (
+        run_in_process(BUILDER, BuilderConfig(), bus, directory),
+        run_in_process(SCORER, often, bus, directory) as scorer,
+    ):
+        judged, client = Judged(scorer), await nats.connect(server.url)
+        for subject in ("kgents.health.>", "kgents.alert.>", "kgents.pulse.>"):
+            await client.subscribe(subject, cb=judged.on_message)
+        await client.flush()
+        yield judged
+        await client.close()
+
+
+async def test_a_restart_publishes_nothing_and_a_finding_stands_until_its_cause_ends(
+    bus: Bus, server: NatsServer, tmp_path: Path
+) -> None:
+    async with judging(bus, server, tmp_path) as judged:
+        async with otel_collector(bus, tmp_path) as otel, attesting(otel):
+
+            async def is_found() -> bool:
+                await send(otel, is_error=True)
+                return judged.is_found()
+
+            await eventually(is_found, 30)
+            await eventually(lambda: not otel.context.status.backlog)
+        before, stored, failed = otel.app("cart"), await entities(bus), judged.failed
+        async with otel_collector(bus, tmp_path) as otel, attesting(otel):
+            await asyncio.sleep(1.5 * WINDOW_S)  # a claim that nothing comes, of the first window
+            assert otel.app("cart") == before
+            assert await entities(bus) == stored
+
+            async def fails_on() -> bool:
+                await send(otel, is_error=True)
+                return judged.failed > failed
+
+            await eventually(fails_on, 30)
+            callers = count()
+
+            async def is_over() -> bool:
+                await send(otel, caller=f"visitor-{next(callers)}")  # what is new ends a window early
+                return not judged.is_found()
+
+            await eventually(is_over, 30)
+            await eventually(lambda: judged.alerts.counts[FAILS, "resolved"] and not judged.shown[-1])
+    assert [is_found for is_found, _ in groupby(judged.shown)][-2:] == [True, False]
+    assert len([is_found for is_found, _ in groupby(judged.shown) if is_found]) == 1
+    assert judged.alerts.counts == {(FAILS, "firing"): 1, (FAILS, "resolved"): 1}
 
 
 async def test_a_silent_application_is_unknown_and_then_gone(bus: Bus, tmp_path: Path) -> None:
