@@ -37,6 +37,10 @@ if [ "$1" = postgres ] && [ ! -s "$PGDATA/PG_VERSION" ]; then
 fi
 exec "$@"
 """
+NC: Final = """#!/bin/sh
+exec busybox nc -w 2 "$2" "$3" -e true
+"""
+"""`nc -z HOST PORT` of Alpine's busybox; Debian's is built without `-z`."""
 NO_QDRANT: Final = "services: {qdrant: !reset null}\n"
 BLOCK: Final = re.compile(r"```sh\n(cd deploy/databases\n.*?)```", re.DOTALL)
 STATE: Final = """
@@ -121,7 +125,7 @@ def postgres() -> bytes:
 def pgbouncer() -> bytes:
     """Debian's PgBouncer."""
     program = needed("pgbouncer")
-    return file_system([program], [program], {}, {})
+    return file_system([program], [program], {}, {"bin/nc": NC})
 
 
 def file_system(
@@ -141,7 +145,7 @@ def file_system(
         for library in sorted({each for binary in binaries for each in linked(binary)}):
             tar.add(library, library.lstrip("/"))
         tar.add("/bin/busybox", "bin/busybox")
-        for tool in (*TOOLS, "chown", "cp", "mv", "sync", "nc", "printf"):
+        for tool in (*TOOLS, "chown", "cp", "mv", "sync", "true", "printf"):
             link = tarfile.TarInfo(f"bin/{tool}")
             link.type, link.linkname = tarfile.SYMTYPE, "busybox"
             tar.addfile(link)

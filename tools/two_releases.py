@@ -72,14 +72,22 @@ class Trial:
         await self._truth.say(changed, appeared)
         expected: dict[Ref, str] = {each.ref: each.status for each in self._truth.entities.values()}
 
+        differing: list[str] = []
+
         async def claim() -> bool:
             shown, judged = await topology(self._bus), await health(self._bus)
-            return all(
-                ref in shown and shown[ref].status == now and ref in judged and judged[ref].level == LEVELS[now]
+            differing[:] = [
+                f"{ref}: expected {now}, found {shown.get(ref)}, {judged.get(ref)}"
                 for ref, now in expected.items()
-            )
+                if ref not in shown or shown[ref].status != now or ref not in judged or judged[ref].level != LEVELS[now]
+            ]
+            return not differing
 
-        await eventually(claim, WITHIN_S)
+        try:
+            await eventually(claim, WITHIN_S)
+        except AssertionError:
+            beats = [(each, await heartbeat(self._bus, each, name)) for each in SERVICES for name in (OLD, NEW)]
+            raise SystemExit("\n".join([*differing, *(f"{each}: {beat}" for each, beat in beats)])) from None
         if found := [each for service in SERVICES for each in await dead_letters(self._bus, service)]:
             raise SystemExit(f"expected that all can be read, found {found}")
 
