@@ -138,6 +138,7 @@ PULSES |= {
     "KG-603": one_of("io_pressure_ratio", 0.4, 0.39),
     "KG-604": one_of("open_files_ratio", 0.8, 0.79),
     "KG-605": one_of("pid_numbers_ratio", 0.8, 0.79),
+    "KG-206": one_of("certificate_remaining_s", 14 * 86_400, 14 * 86_400 + 1),
     "KG-606": one_of("clock_skew_s", 2.0, 1.9),
     "KG-607": one_of("clock_unsynchronized_s", 600, 599),
     "KG-611": one_of("used_ratio", 0.9, 0.89),

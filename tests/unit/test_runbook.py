@@ -35,6 +35,7 @@ TOOLS = frozenset(
         "lsof",
         "nats",
         "nc",
+        "openssl",
         "pg_isready",
         "ping",
         "ps",

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,9 @@ from kgents_shared.bus.client import Bus
 from kgents_shared.contract.codec import encode
 from kgents_shared.contract.entity import Entity
 from kgents_shared.contract.facts import Facts
+from kgents_shared.contract.vocabulary.attributes.otel import TLS_SERVER_NOT_AFTER
+from support.certificates import Certificates
+from support.nats_login import reload
 from support.nats_observed import ACCOUNTS, configured, connect_raw, login, opened
 from support.nats_samples import AT, edges, mapped, named, names, pulse
 from support.nats_server import NatsServer
@@ -43,6 +47,25 @@ async def polls(source: Source, count: int) -> list[Facts]:
 def but_ours(facts: Facts) -> list[Entity]:
     """Without our own connection, which is the one that is not idle."""
     return [each for each in facts.entities if each.ref.name != "collector-nats/test"]
+
+
+async def test_the_end_of_a_certificate_is_that_of_the_one_in_use_until_it_is_read_again(tmp_path: Path) -> None:
+    certificates = Certificates(tmp_path)
+    soon, late = (datetime.now(UTC).replace(microsecond=0) + timedelta(days=days) for days in (3, 90))
+    certificates.issue("server", "127.0.0.1", not_after=soon)
+    async with (
+        NatsServer(tmp_path / "nats", config=certificates.server_config()) as server,
+        opened(Config(monitor_urls=[server.monitor_url], request_timeout_s=MACHINE.limit_s(3))) as source,
+    ):
+        certificates.issue("server", "127.0.0.1", not_after=late)
+        assert await until(source) == soon  # the file alone changes nothing
+        await reload(server, certificates.server_config())
+        assert await until(source) == late
+
+
+async def until(source: Source) -> datetime:
+    entity = named(mapped(await source.read()), "nats_server", "test")
+    return datetime.fromisoformat(str(entity.attributes[TLS_SERVER_NOT_AFTER]))
 
 
 @pytest.mark.parametrize("way", WAYS)

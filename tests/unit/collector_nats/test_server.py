@@ -50,6 +50,34 @@ def test_rates_and_ratios() -> None:
     assert "jetstream_memory_ratio" not in now.custom  # no limit, no ratio
 
 
+def shows(**ends: str) -> Raw:
+    """A server that shows certificates: at which place, until when."""
+    raw = single()
+    raw["varz"]["now"] = "2026-12-01T00:00:00Z"
+    for place, end in ends.items():
+        (raw["varz"] if place == "clients" else raw["varz"].setdefault(place, {}))["tls_cert_not_after"] = end
+    return raw
+
+
+@pytest.mark.parametrize(
+    ("ends", "remaining_s"),
+    [
+        ({}, None),
+        ({"clients": "0001-01-01T00:00:00Z"}, None),
+        ({"clients": "2026-12-03T00:00:00Z"}, 2 * 86_400),
+        ({"clients": "2026-12-03T00:00:00Z", "leaf": "2026-12-01T00:00:01Z", "cluster": "2027-12-01T00:00:00Z"}, 1),
+        ({"websocket": "2026-11-30T00:00:00Z"}, 0),
+    ],
+)
+def test_the_first_certificate_to_end_counts_and_one_that_has_ended_is_0(
+    ends: dict[str, str], remaining_s: float | None
+) -> None:
+    facts = mapped(sample(shows(**ends)))
+    assert pulse(facts, "nats_server", "test").custom.get("certificate_remaining_s") == remaining_s
+    until = named(facts, "nats_server", "test").attributes.get("tls.server.not_after")
+    assert until == (min(ends.values()).replace("Z", "+00:00") if remaining_s is not None else None)
+
+
 def test_counters_that_fell_give_no_rate() -> None:
     raw = single()
     raw["varz"]["in_msgs"] = 0

@@ -16,12 +16,19 @@ EPOCH: Final = datetime.fromtimestamp(0, UTC)
 """Stands for a time that a server did not give."""
 
 
+class Listener(Struct, frozen=True):
+    """`varz.leaf`, `.websocket` and others: one more place where it listens, maybe not."""
+
+    tls_cert_not_after: datetime = EPOCH
+
+
 class ClusterOptions(Struct, frozen=True):
     """`varz.cluster`; empty on a single server."""
 
     name: str = ""
     addr: str = ""
     cluster_port: int = 0
+    tls_cert_not_after: datetime = EPOCH
 
 
 class JetStreamLimits(Struct, frozen=True):
@@ -62,7 +69,13 @@ class Varz(Struct, frozen=True):
     port: int = 0
     max_payload: int = 0
     max_connections: int = 0
+    tls_cert_not_after: datetime = EPOCH
+    """When the certificate that it shows to clients ends; since 2.12."""
     cluster: ClusterOptions = ClusterOptions()
+    leaf: Listener = Listener()
+    gateway: Listener = Listener()
+    websocket: Listener = Listener()
+    mqtt: Listener = Listener()
     jetstream: JetStreamState = JetStreamState()
     cores: int = 0
     cpu: float = 0.0
@@ -77,6 +90,13 @@ class Varz(Struct, frozen=True):
     out_msgs: int = 0
     in_bytes: int = 0
     out_bytes: int = 0
+
+    @property
+    def certificate_until(self) -> datetime | None:
+        """When the first of the certificates that it shows ends; None: it shows none, or does not say."""
+        listeners = (self.cluster, self.leaf, self.gateway, self.websocket, self.mqtt)
+        ends = (self.tls_cert_not_after, *(each.tls_cert_not_after for each in listeners))
+        return min((each for each in ends if each > EPOCH), default=None)
 
 
 class Subscription(Struct, frozen=True, gc=False):

@@ -1,7 +1,7 @@
 """Servers: `/varz` and `/healthz` of two samples → nats_server entities, pulses, and what happened in between."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from kgents_collector_nats.mapping.rate import elapsed_s, per_second, ratio
@@ -87,6 +87,7 @@ def _attributes(varz: Varz) -> dict[str, Value]:
         attribute.JETSTREAM: varz.jetstream.config is not None,
         attribute.MAX_PAYLOAD_BYTES: varz.max_payload,
         attribute.MAX_CONNECTIONS: varz.max_connections,
+        otel.TLS_SERVER_NOT_AFTER: until.isoformat() if (until := varz.certificate_until) is not None else "",
     }
     return {name: value for name, value in given.items() if value != ""}
 
@@ -114,7 +115,14 @@ def _figures(old: Varz, varz: Varz, seconds: float | None) -> Figures:
         figure.SLOW_CONSUMERS_PER_MIN: slow_per_sec * 60 if slow_per_sec is not None else None,
         figure.JETSTREAM_MEMORY_RATIO: ratio(usage.memory, limits.max_memory) if limits is not None else None,
         figure.JETSTREAM_STORAGE_RATIO: ratio(usage.storage, limits.max_storage) if limits is not None else None,
+        figure.CERTIFICATE_REMAINING_S: _certificate_remaining_s(varz),
     }
+
+
+def _certificate_remaining_s(varz: Varz) -> float | None:
+    """By the server's own clock, which judges nothing: clients do, by theirs; never below 0."""
+    until = varz.certificate_until
+    return max(0.0, float((until - varz.now) // timedelta(seconds=1))) if until is not None else None
 
 
 def _seconds(before: Varz | None, now: Varz) -> float | None:

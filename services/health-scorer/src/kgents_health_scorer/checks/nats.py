@@ -13,6 +13,7 @@ _STREAM: Final = frozenset({kinds.NATS_STREAM})
 _CONSUMER: Final = frozenset({kinds.NATS_CONSUMER})
 _CLIENT: Final = frozenset({kinds.NATS_CLIENT})
 
+_DAY_S: Final = 86_400.0
 _NATS_CLI: Final = "`nats server check jetstream` warns at 75 % and is critical at 90 % by default."
 
 
@@ -85,6 +86,20 @@ CHECKS: Final[tuple[Check, ...]] = (
         why="The server takes connections, and its streams do not work: it is recovering them, its store is full or "
         "damaged, or its cluster has no leader. Its log says which.",
         source="`/healthz` of the server. Half a minute: a restart recovers its streams first.",
+    ),
+    SampleCheck(
+        id="KG-206",
+        name="TLS certificate ends soon",
+        applies_to=_SERVER,
+        figure=figure.CERTIFICATE_REMAINING_S,
+        thresholds=Thresholds(warn=14.0 * _DAY_S, crit=3.0 * _DAY_S, fatal=0.0),
+        unit="s",
+        worse="lower",
+        text="{entity} shows a TLS certificate that is valid for another {value} (threshold {threshold}).",
+        why="Connections that are open stay; those made after its end are refused: of clients, edges and other "
+        "servers. Renew it, and have the server read it: `nats-server --signal reload`.",
+        source="Ours. Certificates of 90 days are renewed with 30 left and those of 45 with 15, so with 14 it was "
+        "forgotten, or not read. For shorter ones set your own.",
     ),
     SampleCheck(
         id="KG-211",

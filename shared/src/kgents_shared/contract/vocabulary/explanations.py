@@ -75,7 +75,7 @@ _EXPLAINED: Final[dict[tuple[Relation, ...], str]] = {
         KG-333 KG-334 KG-342 KG-343 KG-344 KG-345 KG-349 KG-350 KG-351 KG-352 KG-353 KG-354 KG-355 KG-356 KG-357 KG-358
         KG-359 KG-361 KG-362 KG-371 KG-372 KG-373 KG-377 KG-379 KG-380 KG-382 KG-383 KG-384 KG-385 KG-387 KG-388 KG-389
         KG-390 KG-391 KG-058 KG-111 KG-601 KG-602 KG-603 KG-604 KG-605 KG-606 KG-607 KG-611 KG-612 KG-613
-        KG-621 KG-415 KG-416 KG-059""",
+        KG-621 KG-206 KG-415 KG-416 KG-059""",
 }
 """Relations → the checks that entities so related may explain. The last: each is its own cause (its own memory, image,
 configuration or traffic), and a slow database does not explain it."""

@@ -20,6 +20,9 @@ JETSTREAM_MEMORY_RATIO: Final = _server(
 JETSTREAM_STORAGE_RATIO: Final = _server(
     "jetstream_storage_ratio", "1", "JetStream's file storage as a share of `max_file_store`."
 )
+CERTIFICATE_REMAINING_S: Final = _server(
+    "certificate_remaining_s", "s", "Until the first of the TLS certificates that it shows ends; 0: it has ended."
+)
 
 _connected = _FIELD.section(CUSTOM, kinds.NATS_SERVER, kinds.NATS_CLIENT).figure
 CONNECTIONS: Final = _connected("connections", "{connection}", "Client connections that are open.")
