@@ -180,7 +180,8 @@ async def connect(  # noqa: PLR0913 - one keyword for each way to log in
         password: itself, or (a Path) the file that holds it; a file is read again for each connection.
         token: itself, or (a Path) the file that holds it.
         tls: authorities to trust, a certificate to show. None: those of the system, and none.
-        name: of the connection, on the server. Replies arrive under `_INBOX_<name>.>`.
+        name: of the connection, on the server. Replies arrive under `_INBOX_<name>.<login>.>`, where the login is the
+            user's name or public key.
         timeout_s: for the first connection.
 
     Raises:

@@ -1,7 +1,8 @@
 """Each login of a hub and of an edge against each subject, on real servers: what is refused is what should be."""
 
+import json
 import ssl
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import nats
@@ -36,13 +37,13 @@ SUBJECTS = [
     "$SYS.REQ.SERVER.ID.KICK",
 ]
 PEOPLE = ("auditor", "backup", "operator", "provision", "reader")
-"""Who runs commands: all of them have their answers below one subject."""
-LISTENED = {"world.infra.>": ("gateway",), "world.archive.>": ("archiver",), "_INBOX_cli.>": PEOPLE}
-"""Who may hear requests and answers."""
+"""Who runs commands: each has its answers below its own public key."""
+LISTENED = {"world.infra.>": ("gateway",), "world.archive.>": ("archiver",)}
+"""Who may hear requests."""
 SUBSCRIBED = [
-    *LISTENED, "world.>", "kgents.>", "kgents.entity.>", "kgents.entity.A.docker.>", "kgents.silence.>",
-    "kgents.meta.>", "kgents_deliver.>", "_INBOX.>", "_INBOX_gateway.>", "_INBOX_edge-sync.>",
-    "$JS.>", "$JS.API.>", "$JS.EVENT.ADVISORY.>", "$JSC.R.>", "$SYS.>",
+    *LISTENED, "_INBOX_cli.>", "_INBOX_cli.*.>", "_INBOX_kgents-client.>", "world.>", "kgents.>", "kgents.entity.>",
+    "kgents.entity.A.docker.>", "kgents.silence.>", "kgents.meta.>", "kgents_deliver.>", "_INBOX.>",
+    "_INBOX_gateway.>", "_INBOX_edge-sync.>", "$JS.>", "$JS.API.>", "$JS.EVENT.ADVISORY.>", "$JSC.R.>", "$SYS.>",
 ]  # fmt: skip
 
 
@@ -105,12 +106,13 @@ async def test_each_login_may_publish_what_the_policy_says_and_nothing_else(tmp_
         wrong = []
         tried = 0
         for place, directory, url in (("hub", site.hub, site.url), ("A", edge.directory, f"tls://{edge.address}:4222")):
+            heard = {**dict.fromkeys(SUBSCRIBED, ()), **LISTENED, **_answers(directory)}
             for login in _logins(directory):
-                refused, unheard = await _refused(directory, login, url)
+                refused, unheard = await _refused_to(directory, _seed(directory, login), url, heard)
                 wrong += [
                     (login, place, f"subscribe {subject}", "refused" if subject in unheard else "permitted")
-                    for subject in SUBSCRIBED
-                    if (subject not in unheard) != (login in LISTENED.get(subject, ()))
+                    for subject, hearers in heard.items()
+                    if (subject not in unheard) != (login in hearers)
                 ]
                 for subject in SUBJECTS:
                     if place == "A" and subject.startswith("$JS.A."):
@@ -123,7 +125,7 @@ async def test_each_login_may_publish_what_the_policy_says_and_nothing_else(tmp_
         leaf = next(
             line.split()[1] for line in (edge.directory / "leaf.conf").read_text().splitlines() if "nkey:" in line
         )
-        refused, unheard = await _refused_to(site.hub, leaf, site.url)
+        refused, unheard = await _refused_to(site.hub, leaf, site.url, SUBSCRIBED)
         assert set(SUBJECTS) - refused == {"kgents_deliver.A.x", "$JSC.R.x"}, "an edge publishes only what is copied"
         assert set(SUBSCRIBED) - unheard == set()
 
@@ -132,11 +134,17 @@ def _logins(directory: Path) -> Iterator[str]:
     yield from sorted(file.stem for file in (directory / "keys").glob("*.nk") if file.stem != "sys")
 
 
-async def _refused(directory: Path, login: str, url: str) -> tuple[set[str], set[str]]:
-    return await _refused_to(directory, (directory / "keys" / f"{login}.nk").read_text().strip(), url)
+def _answers(directory: Path) -> dict[str, tuple[str, ...]]:
+    """Where each person is answered, and who may hear it."""
+    keys = json.loads((directory / "logins.json").read_text())["logins"]
+    return {f"_INBOX_cli.{key}.>": (login,) for login in PEOPLE for key in keys.get(login, ())}
 
 
-async def _refused_to(directory: Path, seed: str, url: str) -> tuple[set[str], set[str]]:
+def _seed(directory: Path, login: str) -> str:
+    return (directory / "keys" / f"{login}.nk").read_text().strip()
+
+
+async def _refused_to(directory: Path, seed: str, url: str, subscribed: Collection[str]) -> tuple[set[str], set[str]]:
     """What the server does not let this login publish, and subscribe to; by the protocol, not by time-outs."""
     errors: list[str] = []
 
@@ -146,7 +154,7 @@ async def _refused_to(directory: Path, seed: str, url: str) -> tuple[set[str], s
     context = ssl.create_default_context(cafile=directory / "tls" / "ca.pem")
     client = await nats.connect(url, nkeys_seed_str=seed, tls=context, error_cb=on_error, allow_reconnect=False)
     try:
-        for subject in SUBSCRIBED:
+        for subject in subscribed:
             await client.subscribe(subject)
         for subject in SUBJECTS:
             await client.publish(subject, b"{}")
@@ -157,5 +165,5 @@ async def _refused_to(directory: Path, seed: str, url: str) -> tuple[set[str], s
     said = "\n".join(errors)
     return (
         {subject for subject in SUBJECTS if f'publish to "{subject.lower()}"' in said},
-        {subject for subject in SUBSCRIBED if f'subscription to "{subject.lower()}"' in said},
+        {subject for subject in subscribed if f'subscription to "{subject.lower()}"' in said},
     )

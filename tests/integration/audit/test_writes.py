@@ -215,7 +215,7 @@ async def test_no_one_removes_a_record_not_even_its_author(bus: Bus) -> None:
 async def test_who_reads_does_not_write_and_who_writes_records_only_what_they_do(
     tmp_path: Path, who: str, may: tuple[str, ...]
 ) -> None:
-    permissions = of_login(who, CommonConfig(), [])
+    permissions = of_login(who, CommonConfig(), [], users=["limited"])
     async with server_of(tmp_path, as_user(permissions)) as server:
         async with Bus(login(server.url, "admin"), name="cli") as admin:
             await provision_streams(admin)

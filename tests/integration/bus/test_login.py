@@ -46,6 +46,13 @@ async def who(session: Session) -> str:
     return user
 
 
+async def who_hears(session: Session) -> str:
+    """Whom the server takes us for, under whose name replies to us arrive."""
+    user = await who(session)
+    assert session.new_inbox().startswith(f"_INBOX_test.{user}.")
+    return user
+
+
 async def why_not(config: NatsConfig) -> str:
     """What the bus says when it gets no session."""
     async with Bus(config, name="test") as bus:
@@ -79,7 +86,7 @@ async def test_user_and_password_log_in(start: Start) -> None:
     async with start(password_config(RIGHT)) as server:
         config = NatsConfig(url=server.url, user=USER, password=Secret(RIGHT))
         async with Bus(config, name="test") as bus:
-            assert await who(await bus.session(timeout_s=PATIENCE_S)) == USER
+            assert await who_hears(await bus.session(timeout_s=PATIENCE_S)) == USER
 
 
 async def test_a_token_logs_in(start: Start) -> None:
@@ -96,7 +103,7 @@ async def test_an_nkey_seed_logs_in(start: Start) -> None:
         start(nkey_config(key.public)) as server,
         Bus(NatsConfig(url=server.url, nkey_seed=Secret(key.seed)), name="test") as bus,
     ):
-        assert await who(await bus.session(timeout_s=PATIENCE_S)) == key.public
+        assert await who_hears(await bus.session(timeout_s=PATIENCE_S)) == key.public
 
 
 async def test_a_creds_file_logs_in(start: Start, secret: Path) -> None:
@@ -106,7 +113,7 @@ async def test_a_creds_file_logs_in(start: Start, secret: Path) -> None:
         start(operator.server_config()) as server,
         Bus(NatsConfig(url=server.url, credentials_file=str(secret)), name="test") as bus,
     ):
-        assert await who(await bus.session(timeout_s=PATIENCE_S)) == key.public
+        assert await who_hears(await bus.session(timeout_s=PATIENCE_S)) == key.public
 
 
 # What is refused is named, and never shows the secret

@@ -11,7 +11,6 @@ import pytest
 from nats.aio.client import Client
 
 from kgents_cli.commands.permissions import of_login
-from kgents_cli.options import Target
 from kgents_collector_nats.config import Config, SubjectsConfig
 from kgents_collector_nats.source.listening import WINDOW_S, Listening
 from kgents_shared.bus.client import Bus
@@ -59,7 +58,7 @@ async def test_subjects_are_shown_with_their_rates_by_a_login_that_may_do_no_mor
         "nats: {user: limited, password: limited-password}\n"
         "collector-nats: {poll_interval_s: 1, subjects: {include: ['orders.>'], exclude: [orders.debug]}}\n"
     )
-    permissions = of_login("collector-nats", CommonConfig(cluster="test"), [], target=Target({}, config, None))
+    permissions = of_login("collector-nats", CommonConfig(cluster="test"), [], config_file=config)
     assert "orders.>" in {each.subject for each in permissions.subscribe}
     async with server_of(tmp_path / "nats", permitted(permissions)) as server, administrated(server) as bus:
         settings: dict[str, Any] = {"collector_nats__monitor_urls": f'["{server.monitor_url}"]'}

@@ -2,10 +2,12 @@
 
 import os
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import msgspec
 import pytest
+from nats.aio.msg import Msg
 
 from kgents_cli.availability.silenced import silenced
 from kgents_cli.commands.permissions import AUDITOR, BACKUP, PROVISION, READER, of_login
@@ -32,11 +34,11 @@ from support.permitted import DENIED, login, permitted, server_of, unused
 from support.state import make_alert, make_event, make_health, make_topology, publish
 from support.streams import provision_streams
 from support.uses import Uses
-from support.waiting import MACHINE
+from support.waiting import MACHINE, eventually
 
 
 async def test_streams_are_made_by_a_login_that_may_do_nothing_else(tmp_path: Path) -> None:
-    permissions = of_login(PROVISION, CommonConfig(), [])
+    permissions = of_login(PROVISION, CommonConfig(), [], users=["limited"])
     async with server_of(tmp_path, permitted(permissions)) as server, Uses(server.port) as uses:
         async with Bus(login(uses.url, "limited"), name="cli") as bus:
             await provision_streams(bus)
@@ -52,7 +54,7 @@ async def test_streams_are_made_by_a_login_that_may_do_nothing_else(tmp_path: Pa
 
 
 async def test_streams_are_copied_and_restored_by_a_login_that_may_do_nothing_else(tmp_path: Path) -> None:
-    permissions = of_login(BACKUP, CommonConfig(), [])
+    permissions = of_login(BACKUP, CommonConfig(), [], users=["limited"])
     async with server_of(tmp_path, permitted(permissions)) as server, Uses(server.port) as uses:
         async with (
             Bus(login(server.url, "admin"), name="admin") as admin,
@@ -82,7 +84,7 @@ async def test_streams_are_copied_and_restored_by_a_login_that_may_do_nothing_el
 )  # fmt: skip
 async def test_a_reader_needs_what_the_command_prints(tmp_path: Path, login_: str, clusters: list[str]) -> None:
     """The trail of who wrote what is an auditor's; of it a reader knows which alerts were silenced when."""
-    permissions = of_login(login_, CommonConfig(), clusters)
+    permissions = of_login(login_, CommonConfig(), clusters, users=["limited"])
     async with server_of(tmp_path, permitted(permissions)) as server, Uses(server.port) as uses:
         async with Bus(login(server.url, "admin"), name="admin") as admin:
             await provision_streams(admin)
@@ -104,7 +106,7 @@ async def test_a_reader_needs_what_the_command_prints(tmp_path: Path, login_: st
 
 
 async def test_a_reader_of_one_cluster_reads_no_other(tmp_path: Path) -> None:
-    permissions = of_login(READER, CommonConfig(), ["test"])
+    permissions = of_login(READER, CommonConfig(), ["test"], users=["limited"])
     async with server_of(tmp_path, permitted(permissions)) as server:
         async with Bus(login(server.url, "admin"), name="admin") as admin:
             await provision_streams(admin)
@@ -117,6 +119,34 @@ async def test_a_reader_of_one_cluster_reads_no_other(tmp_path: Path) -> None:
             with pytest.raises(BusError):
                 await first_since(session, "KGENTS_AUDIT", trail, datetime.now(UTC))
         assert DENIED in server.log.read_text()
+
+
+async def test_of_two_people_with_the_same_rights_neither_hears_what_the_other_is_answered(tmp_path: Path) -> None:
+    people = [permitted(of_login(READER, CommonConfig(), [], users=[name]), name) for name in ("alice", "bob")]
+    async with server_of(tmp_path, *people) as server:
+        async with Bus(login(server.url, "admin"), name="admin") as admin:
+            await provision_streams(admin)
+            await publish(admin, make_topology())
+        async with (
+            Bus(login(server.url, "bob"), name="cli") as bob,
+            Bus(login(server.url, "alice"), name="cli") as alice,
+        ):
+            heard: list[str] = []
+
+            async def hear(message: Msg) -> None:
+                heard.append(message.subject)
+
+            session = await bob.session()
+            for subject in ("_INBOX_cli.>", "_INBOX_cli.alice.>", "_INBOX_kgents-client.alice.>", "_INBOX_cli.*.>"):
+                await session.subscribe(subject, hear)
+                await eventually(partial(is_refused, bob, subject))
+            assert len(await snapshot(alice, select())) == 1
+            assert len(await snapshot(bob, select())) == 1
+            assert heard == []
+
+
+def is_refused(bus: Bus, subject: str) -> bool:
+    return any(f'"{subject.lower()}"' in each.lower() for each in bus.denials)
 
 
 OTHERS = ("kgents.entity.other.nats.pod.a.b", "kgents.entity.test.k8s.pod.a.b", "kgents.topology.test.pod.a.b")

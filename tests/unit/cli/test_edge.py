@@ -122,6 +122,38 @@ def test_a_login_gets_another_key_and_the_old_one_is_in_no_account(hub: Path) ->
     assert checked.returncode == 0, checked.stderr
 
 
+def test_a_site_permits_what_its_settings_need_and_goes_on_to(hub: Path) -> None:
+    config, accounts = hub / "kgents.yaml", hub / "accounts.conf"
+    assert "orders.>" not in accounts.read_text()
+    settings = (
+        "streams:\n  archive_copy_max_bytes: 1000000\n",
+        "nats:\n  nkey_seed_file: /run/secrets/kgents/nats.seed\n",  # of another machine
+        "collector-nats: {subjects: {include: ['orders.>']}, system: {user: sys, password_file: /run/secrets/none}}\n",
+    )
+    given = config.read_text()
+    for line in settings:
+        section, _, rest = line.partition("\n")
+        given = given.replace(f"{section}\n", line) if rest else given + line
+    config.write_text(given)
+    command("edge", "update", hub)
+    for action in (lambda: None, lambda: make(hub, "rome")):
+        action()
+        assert "orders.>" in accounts.read_text()
+        assert "KGENTS_COPY_TOPOLOGY" in accounts.read_text()
+
+
+def test_each_person_has_a_login_and_hears_only_what_it_is_answered(hub: Path) -> None:
+    printed = command("edge", "update", hub, "--add", "operator@alice", "--add", "reader@bob")
+    assert "keys/operator@alice.nk" in printed
+    users = (hub / "accounts.conf").read_text().split("        nkey: ")[1:]
+    heard = {user.split()[0]: {*re.findall(r"_INBOX_(?:cli|kgents-client)[^\"]*", user)} for user in users}
+    known = public_keys(hub)
+    for login in ("operator@alice", "reader@bob", "reader", "provision", "backup", "auditor"):
+        (key,) = known[login]
+        assert heard[key] - {f"_INBOX_kgents-client.{key}.>"} == {f"_INBOX_cli.{key}.>"}
+    assert not {subject for key in known["gateway"] for subject in heard[key]}
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

@@ -103,7 +103,7 @@ async def test_what_waits_outlives_its_operator_and_is_stored_once_and_in_order(
 
 def test_its_login_may_record_what_it_does_which_people_on_call_may_not() -> None:
     def publishes(login: str) -> set[str]:
-        return {each.subject for each in of_login(login, CommonConfig(), ["prod"]).publish}
+        return {each.subject for each in of_login(login, CommonConfig(), ["prod"], users=["alice"]).publish}
 
     own = {"kgents.audit.prod.operate", "kgents.audit.prod.disrupt"}
     assert own <= publishes("kgents-operator")

@@ -57,6 +57,21 @@ def test_a_service_in_trouble_is_wrong_and_leads_on() -> None:
     assert (verdict.is_ok, verdict.next_step) == (False, "kgents run topology-builder")
 
 
+@pytest.mark.parametrize(
+    ("service", "source", "step"),
+    [
+        ("topology-builder", "", "kgents permissions topology-builder"),
+        ("collector-nats", "nats", "kgents permissions collector-nats --cluster prod"),
+        ("collector-host-web-7", "host-web-7", "kgents permissions collector-host --cluster prod --place web-7"),
+    ],
+)
+def test_a_service_that_is_refused_something_leads_to_what_it_needs(service: str, source: str, step: str) -> None:
+    reason = 'permissions violation for subscription to "orders.>"'
+    message = beat("degraded", service=service, source=source, reason=reason)
+    verdict, *_ = judged({f"kgents.meta.prod.{service}.n1": message}, [])
+    assert (verdict.is_ok, verdict.next_step) == (False, step)
+
+
 def test_a_standby_is_ok() -> None:
     (verdict,) = judged({"kgents.meta.prod.topology-builder.n2": beat("standby")}, [])
     assert verdict.is_ok

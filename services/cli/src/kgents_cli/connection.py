@@ -13,7 +13,7 @@ from kgents_shared.runtime.config import CommonConfig
 from kgents_shared.view.entity import STATE
 
 NAME: Final = "cli"
-"""Of the connection; replies arrive under `_INBOX_cli.>`."""
+"""Of the connection; replies arrive under `_INBOX_cli.<login>.>`."""
 STREAMS: Final = {stream.signal: stream for stream in streams(StreamsConfig())}
 """Signal → its stream."""
 

@@ -17,7 +17,7 @@ from typing import Final, Self
 from kgents_shared.bus import websocket
 from kgents_shared.bus.config import NatsConfig
 from kgents_shared.bus.logger import get_logger
-from kgents_shared.bus.login import CUT_OFF, credentials, login_error, nothing_listens, words_of
+from kgents_shared.bus.login import CUT_OFF, credentials, login_error, login_name, nothing_listens, words_of
 from kgents_shared.bus.session import Session, SessionLostError
 from kgents_shared.bus.wire import Wire
 from kgents_shared.contract.address import join, of_url
@@ -52,10 +52,10 @@ class Bus:
     """
 
     def __init__(self, config: NatsConfig, *, name: str, connection_name: str = "", cluster: str = "") -> None:
-        """`name` and `cluster`, of a service, say where replies arrive: see `NatsConfig.inbox_of`."""
+        """`name` and `cluster` of a service, else `name` and login, say where replies arrive: `NatsConfig.inbox_of`."""
         self._config = config
         self.name = name
-        self._inbox_prefix = config.inbox_of(name, cluster)
+        self._cluster = cluster
         self._connection_name = connection_name or name
         self._session: Session | None = None
         self._changed = asyncio.Condition()
@@ -219,7 +219,7 @@ class Bus:
                     closed_cb=on_closed,
                     # contract.subjects builds no illegal subject; checking each again costs a tenth.
                     skip_subject_validation=True,
-                    inbox_prefix=self._inbox_prefix,
+                    inbox_prefix=config.inbox_of(self.name, self._cluster or login_name(config)),
                     **credentials(config),
                 )
                 await session.open()

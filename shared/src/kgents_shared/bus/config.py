@@ -158,8 +158,10 @@ class NatsConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True)
     unless a url begins with `tls://` or `wss://` (then the same holds), or the server requires TLS."""
 
     inbox_prefix: str | None = None
-    """The prefix of the subjects on which replies arrive. null: `_INBOX_<service>.<cluster>`, so that permissions can
-    give each service its own; a shared `_INBOX.>` would let every client read every reply."""
+    """The prefix of the subjects on which replies arrive. null: `_INBOX_<service>.<cluster>`, and of commands
+    `_INBOX_cli.<login>` with the name of the user or the public key, so that permissions can give each its own; a
+    shared `_INBOX.>` would let every client read every reply. For commands whose login is known to the server alone
+    (a certificate that it maps to a user), give each person one."""
 
     connect_timeout_s: float = 5.0
     """Seconds for one attempt to connect to one server. Five outlast a lost SYN and its first two retries.
@@ -198,9 +200,12 @@ class NatsConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True)
         """How requests to JetStream begin."""
         return api_prefix_of(self.jetstream_domain)
 
-    def inbox_of(self, name: str, cluster: str = "") -> str:
-        """How the subjects of replies to a program begin; a service has one for its cluster."""
-        return self.inbox_prefix or f"_INBOX_{name}{f'.{escape(cluster)}' if cluster else ''}"
+    def inbox_of(self, name: str, owner: str) -> str:
+        """How the subjects of replies to a program begin.
+
+        `owner`: the cluster of a service, else the login by which a person comes; empty: neither is known.
+        """
+        return self.inbox_prefix or f"_INBOX_{name}{f'.{escape(owner)}' if owner else ''}"
 
     @property
     def round_timeout_s(self) -> float:

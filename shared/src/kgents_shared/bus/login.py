@@ -3,12 +3,14 @@
 And the errors of a connection that fails: what was expected, what was found, what to try.
 """
 
+import base64
 import errno
 import re
 import ssl
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import nats.errors
 
 from kgents_shared.bus.config import NatsConfig, TlsConfig
@@ -24,6 +26,12 @@ _GREETING_ADVICE: Final = "try: nats.tls.handshake_first if this server begins w
 _NO_INFO: Final = "expecting INFO message"
 """What nats-py says of a server that sends another first line, or closes before any."""
 _ERRNO: Final = re.compile(r"\[Errno (\d+)\]")
+_JWT: Final = re.compile(r"BEGIN NATS USER JWT-+\s+[\w-]+\.([\w-]+)\.")
+"""The claims of a user JWT in a `.creds` file."""
+
+
+class _Claims(msgspec.Struct):
+    sub: str
 
 
 def credentials(config: NatsConfig) -> dict[str, Any]:
@@ -43,6 +51,31 @@ def credentials(config: NatsConfig) -> dict[str, Any]:
         options["tls"] = _tls_context(config.tls)
         options["tls_handshake_first"] = config.tls.handshake_first
     return options
+
+
+def login_name(config: NatsConfig) -> str:
+    """What names our login to the server and to whom gives it permissions: the user, or the public key; read again.
+
+    Empty: there is none, or only the server knows it.
+    """
+    if config.user is not None:
+        return config.user
+    if config.nkey_seed is not None:
+        import nkeys  # type: ignore[import-untyped]  # noqa: PLC0415 - for those who have one
+
+        public: bytes = nkeys.from_seed(config.nkey_seed.reveal().strip().encode()).public_key
+        return public.decode()
+    return _subject_of(config.credentials_file) if config.credentials_file is not None else ""
+
+
+def _subject_of(file: str) -> str:
+    """The public key that a user JWT is for."""
+    try:
+        claims = _JWT.search(Path(_checked_creds(file)).read_text(encoding="utf-8", errors="replace"))
+        padded = claims[1] + "=" * (-len(claims[1]) % 4) if claims else ""
+        return msgspec.json.decode(base64.urlsafe_b64decode(padded), type=_Claims).sub
+    except (ValueError, OSError, msgspec.DecodeError) as error:
+        raise BusError(f"expected a user JWT in {file}, found another content; try: `nsc generate creds`") from error
 
 
 def _checked_creds(file: str) -> str:

@@ -61,13 +61,14 @@ def together(found: Iterable[Permissions]) -> Permissions:
 class Grants:
     """Collects the permissions of one login."""
 
-    def __init__(self, *, api_prefix: str, inbox_prefix: str) -> None:
+    def __init__(self, *, api_prefix: str, inbox_prefixes: Iterable[str]) -> None:
         """The prefixes of requests to JetStream and of replies."""
         self._api = api_prefix
         self._publish: dict[str, str] = {}
         self._subscribe: dict[str, str] = {}
         self._responds = False
-        self.subscribe(f"{inbox_prefix}.>", "replies and acks")
+        for each in inbox_prefixes:
+            self.subscribe(f"{each}.>", "replies and acks")
 
     def permissions(self) -> Permissions:
         """All of them, without those that another one includes."""
@@ -210,9 +211,7 @@ def of_auditor(clusters: Iterable[str | None], *, api_prefix: str, inbox_prefixe
 
 
 def _reading(clusters: Sequence[str | None], *, api_prefix: str, inbox_prefixes: Sequence[str]) -> Grants:
-    grants = Grants(api_prefix=api_prefix, inbox_prefix=inbox_prefixes[0])
-    for prefix in inbox_prefixes[1:]:
-        grants.subscribe(f"{prefix}.>", "replies")
+    grants = Grants(api_prefix=api_prefix, inbox_prefixes=inbox_prefixes)
     grants.ask(requests.ACCOUNT, "whether there is JetStream")
     for signal, stream in NAME_BY_SIGNAL.items():
         if signal == "audit":
@@ -267,9 +266,9 @@ def of_leaf(edge: str) -> Permissions:
     )
 
 
-def of_provisioner(*, api_prefix: str, inbox_prefix: str) -> Permissions:
+def of_provisioner(*, api_prefix: str, inbox_prefixes: Sequence[str]) -> Permissions:
     """Of the login that creates and updates the streams."""
-    grants = Grants(api_prefix=api_prefix, inbox_prefix=inbox_prefix)
+    grants = Grants(api_prefix=api_prefix, inbox_prefixes=inbox_prefixes)
     grants.ask(requests.ACCOUNT, "whether there is JetStream")
     grants.ask(requests.NAMES, "whether another stream captures our subjects")
     for signal, stream in NAME_BY_SIGNAL.items():
@@ -285,9 +284,9 @@ def of_provisioner(*, api_prefix: str, inbox_prefix: str) -> Permissions:
     return grants.permissions()
 
 
-def of_backup(*, api_prefix: str, inbox_prefix: str) -> Permissions:
+def of_backup(*, api_prefix: str, inbox_prefixes: Sequence[str]) -> Permissions:
     """Of the login that copies and restores whole streams: it may also remove them."""
-    grants = Grants(api_prefix=api_prefix, inbox_prefix=inbox_prefix)
+    grants = Grants(api_prefix=api_prefix, inbox_prefixes=inbox_prefixes)
     for signal, stream in NAME_BY_SIGNAL.items():
         if signal != "meta":
             grants.ask(requests.info_of(stream), f"whether {stream} is there, and what it holds")

@@ -5,11 +5,13 @@ other values. Nothing made of a faulty configuration ever leaves `runtime.config
 """
 
 from functools import cache
+from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 import msgspec
 from msgspec import NODEFAULT, structs
 
+from kgents_shared.bus.config import Secret
 from kgents_shared.contract.section import Fault, Section
 from kgents_shared.runtime.layers import Layers, variable
 from kgents_shared.runtime.report import Report
@@ -52,7 +54,7 @@ def assemble(struct: type[S], at: Key, base: Section | None, layers: Layers, rep
         values[field.name] = _value(field, (*at, field.name), default, layers, report)
     section = _unjudged(struct)(**values)
     sources = dict.fromkeys(given.source for key, given in layers.given.items() if key[: len(at)] == at)
-    report.add_rules(at, (*section.faults(), *section.check()), sources)
+    report.add_rules(at, (*section.faults(), *(() if layers.elsewhere else section.check())), sources)
     # Its own rules run again here, so that a sound configuration holds no instance that skipped them.
     return section if report.lines else struct(**values)
 
@@ -71,7 +73,7 @@ def _value(field: structs.FieldInfo, key: Key, default: object, layers: Layers, 
         elif given is not None:
             value = None
     elif given is not None:
-        value = _plain(given, default, report)
+        value = _plain(given, default, layers, report)
     elif default is NODEFAULT:
         advice = f"set {dotted(key)} or {variable(key)}"
         report.add("", Fault(dotted(key), expectation(field.type), "nothing in the file or the environment", advice))
@@ -79,7 +81,9 @@ def _value(field: structs.FieldInfo, key: Key, default: object, layers: Layers, 
     return _placeholder(field.type) if value is NODEFAULT else value
 
 
-def _plain(given: Given, default: object, report: Report) -> object:
+def _plain(given: Given, default: object, layers: Layers, report: Report) -> object:
+    if layers.elsewhere and given.setting.from_file and isinstance(given.value, str):
+        return Secret(Path(given.value))
     try:
         return value_of(given)
     except UnusableValueError as error:

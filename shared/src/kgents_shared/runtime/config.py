@@ -113,7 +113,13 @@ def unset_variable(name: str) -> None:
 
 
 def load(
-    name: str, section: type[C], *, path: Path | None, environ: Mapping[str, str], services: Collection[str] = ()
+    name: str,
+    section: type[C],
+    *,
+    path: Path | None,
+    environ: Mapping[str, str],
+    services: Collection[str] = (),
+    elsewhere: bool = False,
 ) -> tuple[CommonConfig, C]:
     """Read the settings of one service.
 
@@ -124,6 +130,7 @@ def load(
         environ: the variables, see `process_environ`.
         services: the names of services installed beside this one. As for those of kgents, their sections are not
             unknown keys: one file may serve all.
+        elsewhere: they are of another machine: files that they name, such as secrets, need not be on this one.
 
     Returns:
         The common settings with `instance` and `data_dir` filled in, and the service's own.
@@ -131,17 +138,19 @@ def load(
     Raises:
         ConfigError: the settings cannot be used; it lists every fault with its source.
     """
-    common, (own,) = load_all({name: section}, path=path, environ=environ, services=services)
+    common, (own,) = load_all({name: section}, path=path, environ=environ, services=services, elsewhere=elsewhere)
     return common, own
 
 
-def load_common(*, path: Path | None, environ: Mapping[str, str], services: Collection[str]) -> CommonConfig:
-    """Read the settings common to all services.
+def load_common(
+    *, path: Path | None, environ: Mapping[str, str], services: Collection[str], elsewhere: bool = False
+) -> CommonConfig:
+    """Read the settings common to all services; arguments as for `load`.
 
     Raises:
         ConfigError: they cannot be used; it lists every fault with its source.
     """
-    return load_all({}, path=path, environ=environ, services=services)[0]
+    return load_all({}, path=path, environ=environ, services=services, elsewhere=elsewhere)[0]
 
 
 def load_all(
@@ -151,6 +160,7 @@ def load_all(
     environ: Mapping[str, str],
     services: Collection[str],
     above: Path | None = None,
+    elsewhere: bool = False,
 ) -> tuple[CommonConfig, list[C]]:
     """Read the settings of several services out of the same file and variables, as `load` does for one.
 
@@ -160,6 +170,7 @@ def load_all(
         environ: as for `load`.
         services: as for `load`.
         above: another file, whose settings override those of the first one.
+        elsewhere: as for `load`.
 
     Returns:
         The common settings, and the services' own in the order of `sections`.
@@ -171,7 +182,7 @@ def load_all(
     settings = dict(settings_of(CommonConfig))
     for name, section in sections.items():
         settings |= {(name,): Setting((name,), section), **dict(settings_of(section, (name,)))}
-    layers = Layers(settings, report, skipped={*SERVICES, *services} - set(sections))
+    layers = Layers(settings, report, skipped={*SERVICES, *services} - set(sections), elsewhere=elsewhere)
     layers.take(_standard_layer(environ))
     for file in (path, above):
         if file is not None:

@@ -65,15 +65,19 @@ def document(path: Path) -> tuple[Mapping[object, object], list[Fault]]:
 class Layers:
     """All settings, and their values from the sources read so far."""
 
-    def __init__(self, settings: Mapping[Key, Setting], report: Report, *, skipped: Collection[str]) -> None:
+    def __init__(
+        self, settings: Mapping[Key, Setting], report: Report, *, skipped: Collection[str], elsewhere: bool
+    ) -> None:
         """Start without any source.
 
         Args:
             settings: every setting by its key.
             report: collects faults of the sources.
             skipped: the services whose sections belong to others, and may hold anything.
+            elsewhere: the files that they name are on another machine.
         """
         self.given: Layer = {}
+        self.elsewhere = elsewhere
         self._settings = settings
         self._report = report
         self._skipped = skipped

@@ -43,6 +43,9 @@ HANDOVER_S: Final = 5.0
 BEGINNING_S: Final = 15.0
 """How long after its start an instance may not be in sync; then its source or cluster is stale, too."""
 
+REFUSED: Final = "permissions violation"
+"""In the words of nats-server, for what a login may not do."""
+
 _LISTED: Final = 20
 """Clusters of an instance that are named."""
 _NS_PER_S: Final = 1_000_000_000
@@ -252,13 +255,26 @@ def _place(subject: str) -> tuple[str, str]:
 
 
 def _verdict(each: Instance) -> Verdict:
-    run = f"kgents run {installed_as(each.service)}"
+    run = _permissions(each) if _is_refused(each) else f"kgents run {installed_as(each.service)}"
     if each.heartbeat is None:
         text = f"{each.cluster}: {each.service} {each.instance} has not reported for {each.age_s:.0f} s"
         return Verdict(False, text, run)
     if each.age_s > LATE_S:
         return Verdict(False, _late(each), run)
     return Verdict(each.is_ok, _account(each.cluster, each.heartbeat), run if each.is_ok is False else "")
+
+
+def _is_refused(each: Instance) -> bool:
+    """Whether its login may not do all that it needs."""
+    return each.is_alive and each.heartbeat is not None and REFUSED in each.heartbeat.reason.lower()
+
+
+def _permissions(each: Instance) -> str:
+    """What prints all that its login needs; a collector's is of its cluster, and maybe of its place."""
+    installed = installed_as(each.service)
+    place = each.service.removeprefix(installed).removeprefix("-")
+    cluster = ["--cluster", each.cluster] if each.source else []
+    return " ".join(["kgents permissions", installed, *cluster, *(["--place", place] if place else [])])
 
 
 def _is_collecting(each: Instance) -> bool:

@@ -306,7 +306,7 @@ class Service(Generic[C]):
             config: its own settings; None: the defaults.
             has_copies: whether streams are copied for the archive (`streams.archive_copy_max_bytes`).
         """
-        grants = Grants(api_prefix=nats.api_prefix, inbox_prefix=nats.inbox_of(self.name, home))
+        grants = Grants(api_prefix=nats.api_prefix, inbox_prefixes=[nats.inbox_of(self.name, home)])
         for cluster in clusters:
             grants.report(self.name, cluster)
             if self.has_lease:

@@ -88,7 +88,8 @@ async def _asked(bus: Bus, question: str, request: Request, of: type[P]) -> P:
         while not asking.done():
             await asyncio.wait([asking], timeout=REFUSED_S)
             if not asking.done() and (refusal := session.refusal_of(subject)):
-                raise NoArchiveError(f"this login may not ask the archive{refusal}; try: kgents permissions reader")
+                advice = "try: kgents permissions reader --user LOGIN"
+                raise NoArchiveError(f"this login may not ask the archive{refusal}; {advice}")
         return await asking
     finally:
         asking.cancel()

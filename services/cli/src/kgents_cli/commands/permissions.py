@@ -1,7 +1,7 @@
 """`kgents permissions`: what a service reads and writes → the least permissions of its login, as NATS configuration."""
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from socket import gethostname
 from typing import Any, Final
@@ -12,8 +12,9 @@ import msgspec
 import kgents.client
 from kgents_cli import connection
 from kgents_cli.installed import load_service, service_names
-from kgents_cli.options import Target, config_option, output_option
+from kgents_cli.options import config_option, output_option
 from kgents_cli.output import note, say, say_document
+from kgents_shared.bus.config import NatsConfig
 from kgents_shared.bus.permissions import (
     Permission,
     Permissions,
@@ -42,22 +43,27 @@ BACKUP: Final = "backup"
 """In place of a service: `kgents backup` and `kgents restore`."""
 _PEOPLE: Final = {READER: of_reader, AUDITOR: of_auditor, OPERATOR: of_operator}
 """Who reads, of some clusters or all."""
+_JOBS: Final = {PROVISION: of_provisioner, BACKUP: of_backup}
+"""Who keeps the streams."""
 
 
 @click.command("permissions")
 @click.argument("login", metavar="SERVICE")
 @click.option("--cluster", "clusters", multiple=True, metavar="NAME", help="Only this cluster; may be repeated.")
 @click.option("--place", "places", multiple=True, metavar="NAME", help="Of collector-host: each machine, else this.")
+@click.option("--user", "users", multiple=True, metavar="NAME", help="Of people: the user's name, or its public NKey.")
 @output_option("text", "json", "nsc")
 @config_option
 def command(
-    login: str, clusters: tuple[str, ...], places: tuple[str, ...], output: str, config_file: Path | None
-) -> None:
+    login: str, clusters: tuple[str, ...], places: tuple[str, ...], users: tuple[str, ...], output: str,
+    config_file: Path | None,
+) -> None:  # fmt: skip
     """Print the least permissions of a login: of a SERVICE, or of people.
 
     `reader`, `auditor`, `operator`, `provision` and `backup` are people, and jobs of theirs: who runs these commands.
     An `auditor` is a reader who also reads the audit trail (`kgents audit`). An `operator` is a reader who also
-    silences and acknowledges alerts; the service is `kgents-operator`.
+    silences and acknowledges alerts; the service is `kgents-operator`. Replies to them arrive under the name of their
+    login, so that no one hears those of another: --user is its name, or the public key of its NKey (`U…`).
 
     They go into the user of the service in the configuration of nats-server (text), its JSON, or a user JWT (nsc).
     The first cluster is the one that the service is configured with. Without --cluster a collector has that of the
@@ -66,11 +72,12 @@ def command(
     \b
     Examples:
       kgents permissions collector-k8s --cluster prod
-      kgents permissions reader --cluster prod -o json
+      kgents permissions reader --user alice --cluster prod -o json
       kgents permissions topology-builder -o nsc
     """  # noqa: D301
-    target = Target({}, config_file, None)
-    permissions = of_login(login, target.load(), clusters, places, target)
+    environ = configuration.process_environ()
+    common = configuration.load_common(path=config_file, environ=environ, services=service_names(), elsewhere=True)
+    permissions = of_login(login, common, clusters, places, users=users, config_file=config_file, environ=environ)
     match output:
         case "json":
             say_document(msgspec.json.format(msgspec.json.encode(_as_json(permissions))))
@@ -84,23 +91,25 @@ def command(
 
 
 def of_login(
-    login: str, common: CommonConfig, clusters: Sequence[str], places: Sequence[str] = (), target: Target | None = None
-) -> Permissions:
+    login: str, common: CommonConfig, clusters: Sequence[str], places: Sequence[str] = (), *,
+    users: Sequence[str] = (),
+    config_file: Path | None = None,
+    environ: Mapping[str, str] = {},
+) -> Permissions:  # fmt: skip
     """The permissions of a login, of the clusters that are named; of a collector in its own cluster otherwise.
 
     `places`: the machines of a collector that observes one each, and whose instances share the login; none: this one.
-    `target`: the configuration, which may name subjects that the service listens to.
+    `users`: of people, the names by which NATS knows the login: that of the user, or its public keys.
+    `config_file`, `environ`: the configuration of the service, which may name subjects that it listens to.
 
     Raises:
-        KgentsError: there is no such service.
+        UsageError: there is no such service, or people have no name.
     """
     nats = common.nats
-    if login == PROVISION:
-        return of_provisioner(api_prefix=nats.api_prefix, inbox_prefix=nats.inbox_of(connection.NAME))
-    if login == BACKUP:
-        return of_backup(api_prefix=nats.api_prefix, inbox_prefix=nats.inbox_of(connection.NAME))
+    if login in _JOBS:
+        return _JOBS[login](api_prefix=nats.api_prefix, inbox_prefixes=_inboxes(login, nats, users, connection.NAME))
     if login in _PEOPLE:
-        inboxes = [nats.inbox_of(name) for name in (connection.NAME, kgents.client.NAME)]
+        inboxes = _inboxes(login, nats, users, connection.NAME, kgents.client.NAME)
         return _PEOPLE[login](clusters or (None,), api_prefix=nats.api_prefix, inbox_prefixes=inboxes)
     if login == THE_OPERATOR:
         login = OPERATOR
@@ -111,21 +120,29 @@ def of_login(
     service = load_service(login)
     home = clusters[0] if clusters else common.cluster
     named: Sequence[str | None] = clusters or (home if service.source else None,)
-    own, has_copies = _own(service, target), bool(common.streams.archive_copy_max_bytes)
+    own, has_copies = _own(service, config_file, environ), bool(common.streams.archive_copy_max_bytes)
     at = [service] if service.place is None else [service.at_place(each) for each in places or [gethostname()]]
     return together(each.permissions(nats, home, named, own, has_copies=has_copies) for each in at)
 
 
-def _own(service: Service[Any], target: Target | None) -> Any:
+def _inboxes(login: str, nats: NatsConfig, users: Sequence[str], *programs: str) -> list[str]:
+    """Where replies to people arrive, each of whom has a login of their own."""
+    if nats.inbox_prefix is not None:
+        return [nats.inbox_prefix]
+    if not users or not all(users):
+        raise click.UsageError(
+            f"expected --user, the name of this login's user or its public NKey, found none: replies arrive under it; "
+            f"try: kgents permissions {login} --user alice"
+        )
+    return [nats.inbox_of(program, user) for user in users for program in programs]
+
+
+def _own(service: Service[Any], config_file: Path | None, environ: Mapping[str, str]) -> Any:
     """The settings of a service that says by them what it subscribes to."""
-    if service.access.listens is None or target is None:
+    if service.access.listens is None:
         return None
     return configuration.load(
-        service.name,
-        service.config,
-        path=target.config_file,
-        environ=target.environ(),
-        services=service_names(),
+        service.name, service.config, path=config_file, environ=environ, services=service_names(), elsewhere=True
     )[1]
 
 

@@ -15,6 +15,7 @@ from kgents_cli.edge import rendering
 from kgents_cli.edge.rendering import Ports, Server
 from kgents_cli.edge.site import (
     COLLECTORS,
+    CONFIG,
     EDGE_SERVICES,
     HUB_SERVICES,
     SECRET_MODE,
@@ -22,7 +23,6 @@ from kgents_cli.edge.site import (
     Site,
     State,
     new_key,
-    permissions_of,
     require_name,
     write,
 )
@@ -127,7 +127,7 @@ def init(directory: Path, cluster: str, hosts: tuple[str, ...], tls: bool, place
     values = {"cluster": cluster, "url": ",".join(f"{scheme}://{host}:{place.ports.clients}" for host in hosts)}
     if tls:
         values["ca_file"] = place.authority(directory)
-    write(directory / "kgents.yaml", rendering.of_kgents(values, []), 0o644)
+    write(directory / CONFIG, rendering.of_kgents(values, []), 0o644)
     site.save()
     say(f"{directory} has the keys of {len(site.state.logins)} logins and the configuration of {len(hosts)} server(s)")
     if tls:
@@ -162,9 +162,9 @@ def new(
     tls = _needs_tls(urls)
     if place.in_container and not host:
         raise KgentsError("expected --host beside --container: collectors are in others; try: --host nats.kgents.svc")
-    for collector in collectors:
-        permissions_of(collector, name)  # before anything is made
     directory = directory or Path(f"edge-{name}")
+    for collector in collectors:
+        Site(directory, State(name)).permissions_of(collector)  # before anything is made
     made = functools.partial(_make, name, at_hub, urls, directory, collectors, host, place, tls=tls)
     after = {"directory": str(directory), "urls": list(urls), "collectors": list(collectors)}
     asyncio.run(_recorded(recorded_at(hub, target, "edge-new", name, after=after), made))
@@ -172,7 +172,7 @@ def new(
     if tls:
         say(f"next, at the edge: put the hub's ca.pem into {directory}/tls, then nats-server -c {directory}/nats.conf")
     named = at_hub.name_edges()
-    config = f"{hub}/kgents.yaml" if named else f"your configuration, with {name} in streams.edges"
+    config = f"{hub}/{CONFIG}" if named else f"your configuration, with {name} in streams.edges"
     say(f"next, at the hub: kill -HUP $(cat {hub}/*.pid), then kgents provision --config {config}")
 
 
@@ -202,7 +202,7 @@ def _make(
     }
     if host:
         values["ca_file"] = place.authority(directory)
-    write(directory / "kgents.yaml", rendering.of_kgents(values, None), 0o644)
+    write(directory / CONFIG, rendering.of_kgents(values, None), 0o644)
     site.save()
     at_hub.state.edges[name] = [public]
     at_hub.save()

@@ -12,15 +12,18 @@ from typing import Final
 
 import msgspec
 import nkeys  # type: ignore[import-untyped]
+from msgspec import structs
 
 from kgents_cli.commands.permissions import of_login
 from kgents_cli.edge import rendering
 from kgents_cli.edge.rendering import Login
+from kgents_cli.installed import service_names
 from kgents_shared.bus.permissions import Permissions, of_leaf
 from kgents_shared.contract.errors import KgentsError
-from kgents_shared.runtime.config import CommonConfig
+from kgents_shared.runtime.config import load_common
 
 STATE: Final = "logins.json"
+CONFIG: Final = "kgents.yaml"
 SECRET_MODE: Final = 0o600
 DIRECTORY_MODE: Final = 0o700
 SYSTEM: Final = "sys"
@@ -108,7 +111,7 @@ class Site:
 
     def name_edges(self) -> bool:
         """Name the edges in `kgents.yaml`; returns whether that line was there."""
-        file = self.directory / "kgents.yaml"
+        file = self.directory / CONFIG
         text = file.read_text("utf-8") if file.exists() else ""
         line = rendering.edges_line(sorted(self.state.edges))
         changed, count = re.subn(r"(?m)^  edges: \[.*$", lambda _: line, text)
@@ -120,18 +123,27 @@ class Site:
         keys = tuple(self.state.logins[name])
         if name == SYSTEM:
             return Login(name, keys, None)
-        return Login(name, keys, permissions_of(name, self.state.cluster))
+        return Login(name, keys, self.permissions_of(name, keys))
 
+    def permissions_of(self, login: str, keys: Sequence[str] = ("new",)) -> Permissions:
+        """Of a service, of one at some places (`collector-host@MACHINE,MACHINE`), or of people (`reader@NAME`).
 
-def permissions_of(login: str, cluster: str) -> Permissions:
-    """Of a service, or of one at some places (`collector-host@MACHINE,MACHINE`), at a site.
+        What its settings permit beyond the usual, such as subjects to listen to, is in `kgents.yaml` here.
 
-    Raises:
-        UsageError: there is no such service.
-    """
-    service, _, places = login.partition("@")
-    clusters = [cluster] if service.startswith("collector-") else []
-    return of_login(service, CommonConfig(cluster=cluster), clusters, list(filter(None, places.split(","))))
+        Raises:
+            ConfigError: that file cannot be used.
+            UsageError: there is no such service.
+        """
+        service, _, places = login.partition("@")
+        cluster = self.state.cluster
+        clusters = [cluster] if service.startswith("collector-") else []
+        file = self.directory / CONFIG
+        config_file = file if file.exists() else None
+        common = load_common(path=config_file, environ={}, services=service_names(), elsewhere=True)
+        return of_login(
+            service, structs.replace(common, cluster=cluster), clusters, list(filter(None, places.split(","))),
+            users=keys, config_file=config_file,
+        )  # fmt: skip
 
 
 def new_key() -> tuple[str, str]:

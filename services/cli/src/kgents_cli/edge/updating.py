@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from kgents_cli.auditing.setting_up import recorded_at
-from kgents_cli.edge.site import SYSTEM, Site, permissions_of
+from kgents_cli.edge.site import SYSTEM, Site
 from kgents_cli.options import Target, target_options
 from kgents_cli.output import say
 from kgents_shared.contract.errors import KgentsError
@@ -14,19 +14,25 @@ from kgents_shared.contract.errors import KgentsError
 
 @click.command("update")
 @click.argument("directory", type=click.Path(path_type=Path))
-@click.option("--add", "added", multiple=True, metavar="LOGIN", help="Make a key: a service, or …-host@MACHINE.")
+@click.option("--add", "added", multiple=True, metavar="LOGIN", help="Make a key.")
 @click.option("--remove", "removed", multiple=True, metavar="LOGIN", help="Its key ends; with --add: for another one.")
 @target_options
 def update(directory: Path, added: tuple[str, ...], removed: tuple[str, ...], target: Target) -> None:
     """Bring the logins of a hub or an edge up to date: after an upgrade, for another machine, for another key.
 
     It writes accounts.conf in a directory of `kgents edge init` or `new` again, with what this release permits each
-    login. All other keys stay. A server takes it when it is reloaded, which also ends the sessions of keys that ended.
+    login. What settings permit beyond that (`collector-nats.subjects`, `streams.archive_copy_max_bytes`) it reads from
+    kgents.yaml in that directory: write them there, too, wherever the services read theirs. All other keys stay. A
+    server takes it when it is reloaded, which also ends the sessions of keys that ended.
+
+    LOGIN is a service, one at its machine (collector-host@MACHINE), or a person who reads, audits or is on call
+    (reader@NAME, auditor@NAME, operator@NAME).
 
     \b
     Examples:
       kgents edge update hub
       kgents edge update edge-paris --add collector-host@web7
+      kgents edge update hub --add operator@alice --add reader@bob
       kgents edge update edge-paris --remove collector-db --add collector-db
     """  # noqa: D301
     site = Site.open(directory)
@@ -42,7 +48,7 @@ def _require(site: Site, added: tuple[str, ...], removed: tuple[str, ...]) -> No
     """See that it can be done, before anything is."""
     there = site.state.logins
     for name in added:
-        permissions_of(name, site.state.cluster)
+        site.permissions_of(name)
         if name in there and name not in removed:
             raise KgentsError(f"expected a new login, found {name}, which there is; try: --remove {name} --add {name}")
     for name in removed:
