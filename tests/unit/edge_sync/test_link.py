@@ -1,6 +1,6 @@
 """What the readings of an edge's copies mean."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -60,6 +60,25 @@ def test_both_sides_are_compared_once_a_stream_of_the_hub_went_back_or_one_of_th
         link.is_due = False
         link.read([found], 0)
         assert link.is_due == is_due, found
+
+
+@pytest.mark.parametrize(
+    ("off_s", "answers_take_s", "said"),
+    [
+        (0, 0.01, ""),
+        (0, 20, ""),  # a slow link is no wrong clock
+        (9, 0.01, ""),
+        (45, 0.01, "45 s ahead of the hub's"),
+        (-45, 0.01, "45 s behind the hub's"),
+        (-45, 20, "25 s behind the hub's"),  # for certain
+    ],
+)
+def test_a_clock_of_the_edge_that_is_wrong_for_certain_is_said(off_s: float, answers_take_s: float, said: str) -> None:
+    begun, off = datetime(2026, 5, 1, tzinfo=UTC), timedelta(seconds=off_s)
+    moments = [begun + timedelta(seconds=answers_take_s * number) for number in range(8)]
+    copies = [copy(edge_at=edge + off, hub_at=hub) for edge, hub in zip(moments[::2], moments[1::2], strict=True)]
+    found = remark(copies)
+    assert (said in found) if said else found == ""
 
 
 def test_two_servers_that_answer_as_one_edge_are_a_fault_while_both_do() -> None:

@@ -7,6 +7,7 @@ time and then again at another are of two servers that both answer as this edge.
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import pairwise
 from typing import Final
 
 import msgspec
@@ -33,10 +34,39 @@ class _Progress(msgspec.Struct):
     woken_s: float | None = None
 
 
+CLOCKS_S: Final = 10.0
+"""How far the clocks of both servers may differ before it is said: a sample covers as long."""
+
+
 def remark(copies: Sequence[Copy]) -> str:
-    """What the hub does not keep of what the edge has, although its copies are complete; empty: nothing."""
+    """What is not as it should be, although the copies are complete; empty: nothing."""
     found = [f"{copy.stream}: {copy.dropped}" for copy in copies if copy.dropped]
-    return f"{'; '.join(found)}; try: give the hub the limits of the edge" if found else ""
+    limits = [f"{'; '.join(found)}; try: give the hub the limits of the edge"] if found else []
+    return "; ".join([*limits, *_clock(skew_s(copies))])
+
+
+def skew_s(copies: Sequence[Copy]) -> float:
+    """By how much the clock of the edge's server is ahead of the hub's at least; below 0: behind it.
+
+    The edge answered for each stream before the hub did, and after the hub had for the one before: what is within
+    that is the time that answers take.
+    """
+    ahead = [(copy.edge_at - copy.hub_at).total_seconds() for copy in copies if copy.edge_at and copy.hub_at]
+    behind = [
+        (before.hub_at - copy.edge_at).total_seconds()
+        for before, copy in pairwise(copies)
+        if before.hub_at and copy.edge_at
+    ]
+    return max([0.0, *ahead]) or -max([0.0, *behind])
+
+
+def _clock(skew_s: float) -> Iterator[str]:
+    if abs(skew_s) >= CLOCKS_S:
+        way = "ahead of" if skew_s > 0 else "behind"
+        yield (
+            f"the clock of the edge's server is {abs(skew_s):.0f} s {way} the hub's: all that the edge reports has its "
+            "time; try: `timedatectl` on both"
+        )
 
 
 class Link:

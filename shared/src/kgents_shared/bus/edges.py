@@ -61,6 +61,10 @@ class Copy(msgspec.Struct, frozen=True):
     """Why the hub could refuse what the edge stores; empty: it takes all of it."""
     dropped: str = ""
     """Why the hub forgets what the edge still has; empty: it keeps as much."""
+    edge_at: datetime | None = None
+    """The edge's clock when it answered …"""
+    hub_at: datetime | None = None
+    """… and then the hub's."""
 
     @property
     def is_heard(self) -> bool:
@@ -115,7 +119,9 @@ async def _observed(session: Session, edge: str, stream: str) -> Copy:
     source = next((each for each in here.sources if edge_of({"external": each.external}) == edge), None)
     age_s = (there.ts - there.created_at).total_seconds()
     limits = (here.config, there.config)
-    return Copy(stream, there.last_seq, source, age_s, there.created_at, refused(*limits), dropped(*limits))
+    return Copy(
+        stream, there.last_seq, source, age_s, there.created_at, refused(*limits), dropped(*limits), there.ts, here.ts
+    )
 
 
 def refused(hub: Mapping[str, Any], edge: Mapping[str, Any]) -> str:
