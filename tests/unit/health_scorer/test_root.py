@@ -91,8 +91,13 @@ def test_slow_calls_to_several_peers_point_to_the_caller() -> None:
     assert world.explained() == [("app front", [])]
 
 
-def test_a_single_slow_way_points_to_the_called_end() -> None:
-    assert shop().finds("app front", "KG-411", "grpc app cart").explained() == [("app cart", ["front"])]
+def test_a_single_slow_way_points_to_the_called_end_and_says_that_it_may_be_the_other() -> None:
+    world = shop().finds("app front", "KG-411", "grpc app cart")
+    assert world.explained() == [("app cart", ["front"])]
+    way = "the way from app shop/front to app shop/cart, or one of its ends, probably explains app shop/front"
+    assert world.roots()[0].text == f"{way}: 1 caller of it, by name."
+    slow = world.finds("app cart", "KG-402")
+    assert slow.roots()[0].text == "app shop/cart probably explains app shop/front: 1 caller of it, by name."
 
 
 def test_a_starved_caller_blames_no_call() -> None:

@@ -3,7 +3,8 @@
 What needs something unwell, or calls what its own findings name, blames it. What is blamed and blames nothing else is a
 root, and explains all that blame it, directly or through others. Three rules decide where both ends of a call are
 possible: slow calls on the way to several peers are the caller's, from several callers the peer's; what is starved of
-CPU or memory, itself or in its pods, blames no call; and a part or a place (a pod, a node) is blamed regardless.
+CPU or memory, itself or in its pods, blames no call; and a part or a place (a pod, a node) is blamed regardless. Of a
+single slow way the called end is named, and the text says that it may be the way, or the other end.
 
 What is found of others lasts longer than what began it: a database that has connections again is well within seconds,
 and calls are judged by the minute. So an origin that is well again goes on being blamed by what it explained.
@@ -189,11 +190,23 @@ def _root(
     own = [reason.text for reason in worst[ref].reasons] if ref in worst else []
     naming = [caller for caller in explains if any(peer == ref for _, peer in named.get(caller, ()))]
     theirs = [reason.text for caller in naming for reason in worst[caller].reasons if _is_about(reason, ref)]
-    text = f"{ref} probably explains {_listed(explains)}." if explains else f"{ref} explains itself alone."
+    origin = (
+        f"the way from {naming[0]} to {ref}, or one of its ends," if _is_one_way(ref, naming, worst, named) else ref
+    )
+    text = f"{origin} probably explains {_listed(explains)}." if explains else f"{ref} explains itself alone."
     if naming:
         text = f"{text.removesuffix('.')}: {counted(len(naming), 'caller')} of it, by name."
     reasons = [*own[:SAYS_MAX], *theirs[:SAYS_MAX]]
     return Root(ref, text, reasons, explains[:EXPLAINS_MAX], len(explains))
+
+
+def _is_one_way(
+    ref: Ref, naming: list[Ref], worst: Mapping[Ref, Unwell], named: Mapping[Ref, list[tuple[str, Ref]]]
+) -> bool:
+    """Whether it is blamed for a single slow way alone, of which either end may be the cause."""
+    if ref in worst or len(naming) != 1:
+        return False
+    return all(check in ON_THE_WAY for check, peer in named[naming[0]] if peer == ref)
 
 
 def _recovered(before: Root, explains: list[Ref]) -> Root:
