@@ -19,12 +19,15 @@ from kgents_shared.bus.config import NatsConfig
 from kgents_shared.bus.logger import get_logger
 from kgents_shared.bus.login import CUT_OFF, credentials, login_error, login_name, nothing_listens, words_of
 from kgents_shared.bus.session import Session, SessionLostError
+from kgents_shared.bus.turns import until_turn_s
 from kgents_shared.bus.wire import Wire
 from kgents_shared.contract.address import join, of_url
 from kgents_shared.contract.errors import BusTimeoutError, NoServerError
 
 PING_INTERVAL_S: Final = 10.0
-"""Seconds between pings. Two missed in a row end a session whose server is stuck."""
+"""Seconds between pings, and for the answer. One that is missed ends a session whose server is stuck."""
+NATS_PY_PING_S: Final = 120.0
+"""Between those that nats-py sends beside ours: each wakes the process."""
 BACKOFF_FIRST_S: Final = 0.1
 BACKOFF_MAX_S: Final = 1.0
 """All urls are tried once a second while none answers."""
@@ -103,6 +106,11 @@ class Bus:
     @property
     def _causes(self) -> str:
         return "; ".join(f"{_place(url)}: {words_of(error)}" for url, error in self._failures.items())
+
+    @property
+    def local_address(self) -> tuple[str, int] | None:
+        """Our own end of the connection, address and port; None: there is none now, or it is not known."""
+        return self._session.local_address if self._session is not None and self.is_connected else None
 
     @property
     def denials(self) -> list[str]:
@@ -213,7 +221,7 @@ class Bus:
                     name=self._connection_name,
                     allow_reconnect=False,
                     connect_timeout=config.connect_timeout_s,  # type: ignore[arg-type]  # any number works
-                    ping_interval=PING_INTERVAL_S,  # type: ignore[arg-type]
+                    ping_interval=NATS_PY_PING_S,  # type: ignore[arg-type]
                     max_outstanding_pings=2,
                     error_cb=on_error,
                     closed_cb=on_closed,
@@ -238,7 +246,7 @@ class Bus:
         try:
             while not session.lost.is_set() and not self._is_closing:
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(PING_INTERVAL_S):
+                    async with asyncio.timeout(until_turn_s(PING_INTERVAL_S)):
                         await session.lost.wait()
                 if session.lost.is_set() or self._is_closing:
                     break

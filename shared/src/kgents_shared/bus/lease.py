@@ -26,6 +26,7 @@ from kgents_shared.bus.jetstream import last_message, stored_at
 from kgents_shared.bus.logger import get_logger
 from kgents_shared.bus.publish import EXPECTED_SEQUENCE, TTL, WRONG_SEQUENCE_CODES, Publisher
 from kgents_shared.bus.session import Session, SessionLostError
+from kgents_shared.bus.turns import until_turn_s
 from kgents_shared.contract import codec, meta, subjects
 from kgents_shared.contract.errors import BusError, MalformedMessageError, SteppedDownError
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
@@ -107,7 +108,7 @@ class Lease:
             SteppedDownError: another instance holds the lease, or held it. Call `acquire` again.
         """
         while True:
-            await asyncio.sleep(RENEW_INTERVAL_S)
+            await asyncio.sleep(until_turn_s(RENEW_INTERVAL_S))
             await self._renew()
 
     async def clock_ahead_s(self) -> float | None:

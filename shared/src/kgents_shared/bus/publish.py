@@ -20,7 +20,7 @@ from kgents_shared.contract.errors import BusError, BusTimeoutError
 WINDOW: Final = 256
 """Larger windows gain nothing measurable; smaller ones wait for the round trip."""
 ACK_TIMEOUT_S: Final = 5.0
-TURNS: Final = 5
+TURNS: Final = 10
 """How often within that time late acks are found: a message needs no clock of its own."""
 TWICE_MIN: Final = 3
 """Messages of a connection that are answered twice before that is believed: once may be a leader that has changed."""
@@ -87,6 +87,7 @@ class Publisher:
         self._next = 0
         self._turn = 0  # goes on TURNS times within ACK_TIMEOUT_S
         self._in_flight: dict[str, tuple[int, str, Settle]] = {}  # token → (turn, subject, settle), oldest first
+        self._expiry: asyncio.TimerHandle | None = None  # while something is in flight
         self._late: deque[str] = deque(maxlen=LATE_MAX)  # tokens of what was not answered in time
         self._twice = 0
         self._room = asyncio.Event()
@@ -105,7 +106,7 @@ class Publisher:
                 await session.receive(f"{self._inbox}.*", self._on_ack)
                 self._session, self.max_payload_bytes = session, session.max_payload_bytes
                 self._connected.set()
-                await self._expire_until_lost(session)
+                await session.lost.wait()
             except SessionLostError:
                 pass
             finally:
@@ -134,6 +135,8 @@ class Publisher:
         token = str(self._next)
         self._next += 1
         self._in_flight[token] = (self._turn, subject, settle)
+        if self._expiry is None:
+            self._expiry = self._expire_later()
         return f"{self._inbox}.{token}"
 
     async def _publish(
@@ -194,24 +197,28 @@ class Publisher:
         else:
             self._twice += 1
 
-    async def _expire_until_lost(self, session: Session) -> None:
-        """Settle what was not acked in time."""
-        while not session.lost.is_set():
-            try:
-                async with asyncio.timeout(ACK_TIMEOUT_S / TURNS):
-                    await session.lost.wait()
-            except TimeoutError:
-                self._turn += 1
-                late = [(token, sent[1]) for token, sent in self._in_flight.items() if self._turn - sent[0] > TURNS]
-                for token, subject in late:
-                    self._late.append(token)
-                    self._settle(token, Lost(f"{NO_ACK}{session.refusal_of(subject)}"))
+    def _expire(self) -> None:
+        """Settle what was not acked in time, and do so again while something has no ack."""
+        self._turn, self._expiry = self._turn + 1, None
+        late = [(token, sent[1]) for token, sent in self._in_flight.items() if self._turn - sent[0] > TURNS]
+        for token, subject in late:
+            self._late.append(token)
+            refusal = self._session.refusal_of(subject) if self._session is not None else ""
+            self._settle(token, Lost(f"{NO_ACK}{refusal}"))
+        if self._in_flight and self._expiry is None:
+            self._expiry = self._expire_later()
+
+    def _expire_later(self) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(ACK_TIMEOUT_S / TURNS, self._expire)
 
     def _settle(self, token: str, outcome: Outcome) -> None:
         entry = self._in_flight.pop(token, None)
         if entry is None:  # the connection ended while it was sent
             return
         self.stored += isinstance(outcome, Stored)
+        if not self._in_flight and self._expiry is not None:  # nothing waits: nothing need wake us
+            self._expiry.cancel()
+            self._expiry = None
         if len(self._in_flight) < WINDOW:
             self._room.set()
         entry[2](outcome)

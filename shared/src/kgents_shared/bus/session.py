@@ -105,6 +105,11 @@ class Session:
         return self._client.server_name
 
     @property
+    def local_address(self) -> tuple[str, int] | None:
+        """Our own end of the connection, address and port; None: not known."""
+        return self._client.local_address
+
+    @property
     def cluster_size(self) -> int:
         """Servers of the cluster that accept clients: 1 outside a cluster, 0 if its servers advertise none."""
         return self._client.cluster_size

@@ -21,6 +21,7 @@ from kgents_shared.bus.session import Session
 from kgents_shared.bus.state_view import Row
 from kgents_shared.bus.time_slice import TimeSlice
 from kgents_shared.bus.tombstones import Tombstones
+from kgents_shared.bus.turns import until_turn_s
 from kgents_shared.contract.errors import BusError, SteppedDownError
 from kgents_shared.contract.streams import HISTORY_STREAMS
 
@@ -98,7 +99,8 @@ class StateAudit:
                 except BusError as error:  # also a lost session; the next check follows
                     _log.warning("audit_failed", stream=self._stream, error=str(error))
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(AUDIT_INTERVAL_S if found <= audited else AUDIT_INTERVAL_S / 30):
+                    pause_s = AUDIT_INTERVAL_S if found <= audited else AUDIT_INTERVAL_S / 30
+                    async with asyncio.timeout(until_turn_s(pause_s)):
                         await session.lost.wait()
 
     async def _find_losses(self, session: Session, schedule: Schedule) -> None:

@@ -44,6 +44,13 @@ class Wire(DirectClient):
         return stream is not None and stream.get_extra_info("ssl_object") is not None
 
     @property
+    def local_address(self) -> tuple[str, int] | None:
+        """Our own end of the connection, address and port; None: not known."""
+        stream = getattr(self._transport, "_io_writer", None) or getattr(self._transport, "_ws", None)
+        found = stream.get_extra_info("sockname") if stream is not None else None
+        return (found[0], found[1]) if isinstance(found, tuple) and len(found) >= 2 else None
+
+    @property
     def server_name(self) -> str:
         """The server's name, as it calls itself."""
         return str(self._server_info.get("server_name", ""))

@@ -16,6 +16,7 @@ from kgents_shared.bus.log import LogPublisher
 from kgents_shared.bus.publish import TTL, Publisher
 from kgents_shared.bus.requests import is_tidying
 from kgents_shared.bus.state_table import StateTable
+from kgents_shared.bus.turns import until_turn_s
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import encode
 from kgents_shared.contract.meta import (
@@ -189,12 +190,12 @@ class Status:
         return failures[0] if failures else None
 
     async def due(self) -> AsyncIterator[None]:
-        """Each time a heartbeat is due: at a change, and every HEARTBEAT_INTERVAL_S."""
+        """Each time a heartbeat is due: at a change, and every HEARTBEAT_INTERVAL_S or a moment later."""
         while True:
             self._changed.clear()
             yield
             with suppress(TimeoutError):
-                async with asyncio.timeout(HEARTBEAT_INTERVAL_S):
+                async with asyncio.timeout(until_turn_s(HEARTBEAT_INTERVAL_S, or_later=True)):
                     await self._until_changed()
 
     async def _until_changed(self) -> None:

@@ -36,7 +36,7 @@ KEPT_S: Final = 60.0
 """How long it is kept then: the other one lives and wants it, but did not take it."""
 DECIDE_S: Final = 0.5
 """How often is decided while time alone may change something."""
-AT_REST_S: Final = 5.0
+AT_REST_S: Final = 30.0
 """And else: what is news is decided at once."""
 TOGETHER_S: Final = 0.05
 """What changes within this time is decided together."""
@@ -126,7 +126,7 @@ class Partitions(Generic[C]):
                             self._found = found
                             self._changed.set()
                 try:
-                    async with asyncio.timeout(FIND_INTERVAL_S):
+                    async with asyncio.timeout(FIND_INTERVAL_S if self._is_shared else None):
                         await session.lost.wait()
                 except TimeoutError:
                     pass

@@ -5,6 +5,7 @@ Samples are judged by the server's time. What a source dates itself, as an engin
 
 from typing import Any, Final, NoReturn
 
+from kgents_shared.bus.turns import until_turn_s
 from kgents_shared.runtime.service import Context
 
 LEARN_INTERVAL_S: Final = 10.0
@@ -19,5 +20,5 @@ async def learn(context: Context[Any]) -> None:
 async def keep_learning(context: Context[Any]) -> NoReturn:
     """Compare them again and again, for as long as the lease is held. Never returns."""
     while True:
-        await context.clock.sleep(LEARN_INTERVAL_S)
+        await context.clock.sleep(until_turn_s(LEARN_INTERVAL_S))
         await learn(context)
