@@ -2,6 +2,9 @@
 
 In a table of processes of its own, so that both see these 500 and no other; at the pause that it has in production,
 since a tight loop finds everything in a cache. All of the collector counts: polls, publishing, heartbeats, the lease.
+
+On an idle virtual machine both take several times as long as on a busy one: what wakes finds no cache and, by the
+processor's own clock, hardly a processor. So the ratio says more than the milliseconds.
 """
 
 import asyncio
@@ -12,15 +15,17 @@ from typing import Final
 from bench.figures import Figure
 from bench.run import Run
 from bench.site import open_site
+from kgents_collector_host.config import Config
 from support.host_collector import HostCollector, may_unshare
 from support.process import descendants
 from support.waiting import eventually
 
 PROCESSES: Final = 500
 PROGRAMS: Final = 50
-PAUSE_S: Final = 10
-POLLS: Final = 12
+PAUSE_S: Final = Config().poll_interval_s
+POLLS: Final = 8
 QUICK_POLLS: Final = 2
+FIGURE_S: Final = 10
 NAME: Final = "program-"
 STARTS_S: Final = 30.0
 """Until what is read once is read: control groups, limits, units."""
@@ -41,17 +46,18 @@ async def bench(run: Run) -> None:
         f"top -b -d {PAUSE_S} > /dev/null &"
     )
     pauses = QUICK_POLLS if run.is_quick else POLLS
+    ms_per_s = 1_000 * FIGURE_S / (pauses * PAUSE_S)
     async with open_site(run.directory, "machine") as site:
-        settings = {"collector_host__poll_interval_s": str(PAUSE_S)}
+        settings = {"collector_host__poll_interval_s": str(PAUSE_S)}  # the tests' own is shorter
         async with HostCollector("web-1", site.url, run.directory, programs=programs, **settings) as collector:
             pids = await eventually(lambda: _both(collector.pid))
             await asyncio.sleep(STARTS_S)
             before = [_cpu_s(each) for each in pids]
             for number in range(pauses):
-                run.progress(f"{number + 1} of {pauses} times {PAUSE_S} s")
+                run.progress(f"{number + 1} of {pauses} times {PAUSE_S:g} s")
                 await asyncio.sleep(PAUSE_S)
-            ours, bare = (1_000 * (_cpu_s(pid) - used_s) / pauses for pid, used_s in zip(pids, before, strict=True))
-    name = f"collector-host, {PROCESSES} processes, CPU in {PAUSE_S} s"
+            ours, bare = (ms_per_s * (_cpu_s(pid) - used_s) for pid, used_s in zip(pids, before, strict=True))
+    name = f"collector-host, {PROCESSES} processes, CPU in {FIGURE_S} s"
     run.report(Figure(bench=run.name, name=name, ours=ours, unit="ms", at_most=AT_MOST_MS))
     run.report(Figure(bench=run.name, name="… beside `top -b`", ours=ours, bare=bare, unit="ms"))
 

@@ -161,7 +161,8 @@ def test_both_ends_of_a_connection_are_one_edge_of_the_one_that_made_it() -> Non
         Socket(("10.0.0.5", 40_000), ("10.0.0.5", 80), inode=3),
     )
     programs = process(1, "nginx"), process(2, "curl")
-    samples = [sample(number, *programs, sockets=sockets, owners={1: 1, 2: 1, 3: 2}) for number in range(2)]
+    owners = {1: 1}, {1: 1, 2: 1, 3: 2}  # whose a connection is, is looked for once it has lasted
+    samples = [sample(number, *programs, sockets=sockets, owners=owners[number]) for number in range(2)]
     assert peers(seen(samples[0]), "curl") == []
     facts = seen(*samples)
     assert peers(facts, "curl") == [Ref("c", "process", "nginx", "web-1")]

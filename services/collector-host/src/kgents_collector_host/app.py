@@ -7,10 +7,13 @@ from msgspec import structs
 
 from kgents_collector_host.config import Config
 from kgents_collector_host.mapping import History, Network, observe
+from kgents_collector_host.mapping.client_ends import NATS_PORT
 from kgents_collector_host.mapping.network import published_pairs
 from kgents_collector_host.mapping.scope import SOURCE
 from kgents_collector_host.sample import Sample
 from kgents_collector_host.source import Source
+from kgents_shared.bus.turns import until_turn_s
+from kgents_shared.contract.address import of_url
 from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.runtime.collector import Collector
 from kgents_shared.runtime.service import Context, Service
@@ -31,8 +34,12 @@ async def run(context: Context[Config]) -> None:
 async def _poll(context: Context[Config], collector: Collector, source: Source) -> None:
     """Read, publish, and wait for the next poll. Never returns."""
     interval_s = context.config.poll_interval_s
-    published = {ref.name: entity.connections for ref, entity in collector.part().items() if ref.kind == kinds.PROCESS}
-    network = Network(published_pairs(published))
+    published = {ref.name: entity for ref, entity in collector.part().items() if ref.kind == kinds.PROCESS}
+    network = Network(
+        published_pairs({name: each.connections for name, each in published.items()}),
+        nats_ports={NATS_PORT, *(of_url(url, NATS_PORT).port or NATS_PORT for url in context.common.nats.urls)},
+        ends=[(name, alias) for name, each in published.items() for alias in each.aliases],
+    )
     history = History()
     before: Sample | None = None
     while True:
@@ -53,7 +60,8 @@ async def _poll(context: Context[Config], collector: Collector, source: Source) 
             await collector.publish(facts, faults=now.faults, trace=trace)
         wait_s = interval_s if before is not None else min(FIRST_POLL_S, interval_s)
         before = now
-        await context.clock.sleep(max(0.0, wait_s - (context.clock.monotonic_s() - started_s)))
+        rest_s = max(0.0, wait_s - (context.clock.monotonic_s() - started_s))
+        await context.clock.sleep(until_turn_s(rest_s))
 
 
 SERVICE: Final = Service(

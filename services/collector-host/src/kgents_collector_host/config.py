@@ -19,7 +19,7 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     root: str = "/"
     """Where the machine's files are: in a container, where its `/` is mounted, read-only."""
 
-    poll_interval_s: Annotated[float, Meta(ge=1)] = 10.0
+    poll_interval_s: Annotated[float, Meta(ge=1)] = 15.0
     """Seconds from one poll to the next. A poll reads one small file for each process."""
 
     max_processes: Annotated[int, Meta(ge=1)] = 100

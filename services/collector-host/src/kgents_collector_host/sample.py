@@ -187,6 +187,8 @@ class Sample(Struct, frozen=True):
     """Inode of a socket → pid, as far as this user may see it."""
     cgroup_ids: dict[int, str] = {}
     """Number of a control group → its path."""
+    network: int = 0
+    """The kernel's number of the network namespace of the machine; 0: not known."""
     namespaces: dict[int, tuple[str, ...]] = {}
     """Number of another network namespace → its addresses, those of its loopback apart."""
     victims: tuple[Victim, ...] = ()

@@ -14,6 +14,7 @@ from kgents_collector_nats.sample import Sample, remember
 from kgents_collector_nats.source import Advisories, Source, open_source
 from kgents_collector_nats.source.advisories import OWN_ACCOUNT
 from kgents_collector_nats.source.advisories import SUBJECTS as ADVISORIES
+from kgents_collector_nats.source.here import here
 from kgents_collector_nats.source.listening import Listening
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import META
@@ -65,7 +66,8 @@ class _System:
         while True:
             started_s = self.context.clock.monotonic_s()
             with self.context.telemetry.span("collector-nats poll") as trace:
-                read = structs.replace(await source.read(), heard=self.listening.take())
+                own_end = self.context.bus.local_address
+                read = structs.replace(await source.read(), heard=self.listening.take(), here=here(own_end))
                 current = remember(previous, read)
                 is_over = window is not None and (current.at - window.at).total_seconds() >= TRAFFIC_WINDOW_S
                 facts = observe(

@@ -115,6 +115,9 @@ class ClientConnection(Struct, frozen=True):
     cid: int
     """Unique within one start of one server."""
     start: datetime = EPOCH
+    ip: str = ""
+    """Where it connects from, as the server sees it, and …"""
+    port: int = 0
     name: str = ""
     lang: str = ""
     version: str = ""
@@ -323,6 +326,17 @@ NOTHING: Final = Heard()
 """Where nothing is listened to."""
 
 
+class Here(Struct, frozen=True):
+    """Where this collector runs, as far as that shows which loopback a server means."""
+
+    boot_id: str = ""
+    """The run of the kernel."""
+    namespace: int = 0
+    """The kernel's number of the network namespace."""
+    own_end: tuple[str, int] | None = None
+    """Address and port of its own connection to NATS."""
+
+
 class Sample(Struct, frozen=True):
     """One poll of all servers."""
 
@@ -334,6 +348,7 @@ class Sample(Struct, frozen=True):
     """How many servers there are, whether they answered or not."""
     heard: Heard = NOTHING
     """Messages on the subjects that are listened to."""
+    here: Here = Here()
 
     @property
     def named(self) -> tuple[Server, ...]:

@@ -12,7 +12,7 @@ from msgspec.structs import force_setattr
 
 from kgents_shared.contract.address import candidates, normalised
 from kgents_shared.contract.codec import equal
-from kgents_shared.contract.entity import SPANS, STAND_INS, Connection, Entity, Ref
+from kgents_shared.contract.entity import CLIENT_ADDRESS, SPANS, STAND_INS, Connection, Entity, Ref
 from kgents_shared.contract.vocabulary.kinds import APP, HOST, NODE
 from kgents_topology_builder.claims import Claims, Name, is_finished
 
@@ -169,7 +169,7 @@ class Graph:
 
 def _is_caller(connection: Connection) -> bool:
     """Whether the other end is one that calls, by its address."""
-    return connection.direction == "in" and connection.evidence == SPANS
+    return connection.evidence == CLIENT_ADDRESS or (connection.direction == "in" and connection.evidence == SPANS)
 
 
 def _same_names(old: Entity, new: Entity) -> bool:

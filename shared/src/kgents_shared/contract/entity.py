@@ -56,6 +56,8 @@ class Traffic(Wire, frozen=True):
 
 SPANS: Final = "spans"
 """The evidence of a connection that is known by calls."""
+CLIENT_ADDRESS: Final = "address of the client"
+"""The evidence of a connection to where a client is, by the address that it calls from."""
 OTHER: Final = "other"
 """The peer that stands for those of an application beyond a limit."""
 PUBLIC: Final = "public addresses"

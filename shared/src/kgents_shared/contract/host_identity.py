@@ -9,6 +9,7 @@ import re
 from typing import Final
 
 ALIAS: Final = "host-id"
+LOOPBACK: Final = "loopback"
 _KEY: Final = b"kgents"
 _BYTES: Final = 16
 _MACHINE_ID: Final = re.compile(r"[0-9a-f]{32}")
@@ -33,6 +34,15 @@ def alias(machine_id: str, boot_id: str) -> str:
     run of a kernel, and machine ids of their own.
     """
     return f"{ALIAS}:{_made(f'{machine_id} {boot_id}')}" if boot_id and machine_id not in _NONE else ""
+
+
+def loopback(boot_id: str, namespace: int, port: int) -> str:
+    """One end of a connection over loopback, as both its ends know it; empty: not known.
+
+    The same address is on every machine, and in every network namespace. So what names it is the run of the kernel, and
+    the kernel's number of the namespace.
+    """
+    return f"{LOOPBACK}:{_made(f'{boot_id} {namespace}')}/{port}" if boot_id and namespace else ""
 
 
 def _made(text: str) -> str:

@@ -60,7 +60,7 @@ WORDS: Final = frozenset(
 """Everything that is kept."""
 
 PREFIXES: Final = frozenset(
-    {"container-id", "pod-uid", "host-id", "docker-engine-id", "network-id", "postgresql-primary"}
+    {"container-id", "pod-uid", "host-id", "docker-engine-id", "loopback", "network-id", "postgresql-primary"}
 )
 """What an alias may begin with, before a colon."""
 

@@ -1,9 +1,10 @@
 """Sockets → where programs listen, and which programs and addresses they are connected to."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
+from kgents_collector_host.mapping.client_ends import NATS_PORT, ClientEnds
 from kgents_collector_host.mapping.listeners import Listeners, is_here_alone
 from kgents_collector_host.mapping.program import Program
 from kgents_collector_host.mapping.scope import Scope
@@ -24,8 +25,21 @@ EVIDENCE: Final = "sampled TCP connections"
 class Network:
     """What was seen of one machine's connections, newest last."""
 
-    def __init__(self, published: Iterable[tuple[str, Ref | str]] = ()) -> None:
-        """`published`: program and peer of the connections that are published: they count as seen at the start."""
+    def __init__(
+        self,
+        published: Iterable[tuple[str, Ref | str]] = (),
+        *,
+        nats_ports: Collection[int] = (NATS_PORT,),
+        ends: Iterable[tuple[str, str]] = (),
+    ) -> None:
+        """Nothing was seen yet, but what is published counts as seen.
+
+        Args:
+            published: program and peer of connections.
+            nats_ports: at which NATS servers take clients.
+            ends: program and its own end of a connection to one.
+        """
+        self._ends = ClientEnds(nats_ports, ends)
         self._begun = dict.fromkeys(published, SEEN_TWICE)
         self._seen: dict[tuple[str, Ref | str], tuple[int, float]] = {}  # → polls, and when last
         self._peers: defaultdict[str, list[Ref | str]] = defaultdict(list)  # those that are shown, by program
@@ -47,11 +61,16 @@ class Network:
     def _take(self, now: Sample, sockets: Iterable[Socket], programs: Mapping[str, Program], scope: Scope) -> None:
         owner = _Owners(now, programs)
         listeners = Listeners(now, owner.of)
+        self._ends.take(now, owner.of)
         self._listening = listeners.names
         self._addresses = _addresses(listeners.of_machine(), now.addresses)
-        found = {_pair(each, owner, listeners, scope) for each in sockets}
-        for pair in (each for each in found if each is not None):
-            self._seen[pair] = self._seen.get(pair, (0, 0.0))[0] + 1, now.time_s
+        found: dict[tuple[str, Ref | str], int] = {}
+        for each in sockets:
+            if (pair := _pair(each, owner, listeners, scope)) is not None:
+                polls = SEEN_TWICE if each.inode in now.owners else 1  # its process is looked for when it has lasted
+                found[pair] = max(found.get(pair, 0), polls)
+        for pair, polls in found.items():
+            self._seen[pair] = self._seen.get(pair, (0, 0.0))[0] + polls, now.time_s
         self._seen = {pair: seen for pair, seen in self._seen.items() if now.time_s - seen[1] <= KEPT_S}
 
     def listens(self, name: str) -> bool:
@@ -61,6 +80,10 @@ class Network:
     def addresses(self, name: str) -> list[str]:
         """Where other machines reach a program."""
         return self._addresses.get(name, [])
+
+    def ends(self, name: str) -> list[str]:
+        """A program's own ends of its connections to NATS."""
+        return self._ends.of(name)
 
     def edges(self, name: str) -> list[Connection]:
         """Whom a program is connected to."""
@@ -100,7 +123,7 @@ def _addresses(listeners: Mapping[tuple[str, int], str], own: Iterable[str]) -> 
 
 def _pair(socket: Socket, owner: _Owners, listeners: Listeners, scope: Scope) -> tuple[str, Ref | str] | None:
     """The program that made a connection, and to whom; None for the accepted end of one."""
-    if socket.is_listening or listeners.accepted(socket) or (name := owner.of(socket)) is None:
+    if socket.is_listening or (name := owner.of(socket)) is None or listeners.accepted(socket):
         return None
     peer = listeners.peer(socket)
     if peer is not None:

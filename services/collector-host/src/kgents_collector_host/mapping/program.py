@@ -135,6 +135,7 @@ def _entity(program: Program, network: "Network", scope: Scope) -> Entity:
         status="running",
         attributes={otel.PROCESS_EXECUTABLE_NAME: program.name.rpartition("/")[2]},
         addresses=network.addresses(program.name),
+        aliases=network.ends(program.name),
         connections=[*joined, *network.edges(program.name)],
     )
 

@@ -4,6 +4,8 @@ import os
 from typing import Final
 
 _BYTES: Final = 1 << 16
+_SHORT_BYTES: Final = 4096
+"""As much as the kernel makes at once of most files."""
 _MOST: Final = 1 << 22
 """Enough for the mounts of a machine with thousands of containers."""
 
@@ -20,20 +22,13 @@ class Root:
 
     def read(self, path: str) -> bytes | None:
         """A file, which the kernel may give in several pieces."""
-        return self._read(path, _MOST)
-
-    def read_once(self, path: str) -> bytes | None:
-        """A file of one line, which the kernel gives in one piece: to ask whether there is more would cost as much."""
-        return self._read(path, 1)
-
-    def _read(self, path: str, enough: int) -> bytes | None:
         try:
             handle = os.open(f"{self._path}{path}", os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
             return None
         try:
             parts = [os.read(handle, _BYTES)]
-            while parts[-1] and sum(map(len, parts)) < enough:
+            while parts[-1] and sum(map(len, parts)) < _MOST:
                 parts.append(os.read(handle, _BYTES))
             return b"".join(parts)
         except OSError:  # a process that ended while it was read, a pressure that the kernel does not measure
@@ -41,9 +36,22 @@ class Root:
         finally:
             os.close(handle)
 
+    def read_once(self, path: str) -> bytes | None:
+        """What a short file begins with, in one piece: to ask whether there is more would cost as much."""
+        try:
+            handle = os.open(f"{self._path}{path}", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            return os.read(handle, _SHORT_BYTES)
+        except OSError:
+            return None
+        finally:
+            os.close(handle)
+
     def text(self, path: str) -> str:
         """A file of one line; empty: it is not there."""
-        return (self.read(path) or b"").decode("utf-8", "replace").strip()
+        return (self.read_once(path) or b"").decode("utf-8", "replace").strip()
 
     def names(self, path: str) -> list[str]:
         """The names in a directory."""

@@ -18,6 +18,7 @@ from kgents_collector_host.source.clock import kernel_clock
 from kgents_collector_host.source.files import Root
 from kgents_collector_host.source.kernel_log import KernelLog
 from kgents_collector_host.source.namespaces import Namespaces
+from kgents_collector_host.source.owners import Owners
 from kgents_collector_host.source.processes import Processes
 from kgents_collector_host.source.space import Spaces
 from kgents_collector_host.source.systemd import Systemd
@@ -41,11 +42,14 @@ class Source:
         self._with_remote = config.remote_file_systems
         self._clock = clock
         self._processes = Processes(root)
+        self._owners = Owners(root)
+        self._sockets = netlink.Sockets()
         self._spaces = Spaces(clock)
         self._systemd = Systemd(root, clock)
         self._namespaces = Namespaces(root)
         self._kernel_log = KernelLog(root)
         self._machine = _machine(root, config.host_name)
+        self._network = root.inode("/proc/self/ns/net") or 0
         self._file_systems: tuple[FileSystem, ...] = ()
         self._spaces_at_s = float("-inf")
         self._celsius: float | None = None
@@ -58,6 +62,7 @@ class Source:
         try:
             yield source
         finally:
+            source._processes.close()
             source._systemd.close()
             source._kernel_log.close()
             await source._spaces.close()
@@ -68,7 +73,7 @@ class Source:
         processes, kernel_threads = await self._processes.read()
         is_hidden = not any(each.pid == 1 for each in processes)
         elsewhere, namespaces = await self._namespaces.read(processes)
-        own = netlink.sockets()
+        own = self._sockets.read()
         sockets = (*own, *elsewhere) if own is not None else None
         paths = {each.cgroup for each in processes}
         cgroup_ids = self._processes.cgroup_ids(paths)
@@ -79,29 +84,30 @@ class Source:
             time_s=time.clock_gettime(time.CLOCK_BOOTTIME),
             machine=self._machine,
             addresses=tuple(self._addresses()),
-            cpu=proc.cpu_time(root.read("/proc/stat") or b""),
-            load=proc.load(root.read("/proc/loadavg") or b""),
+            cpu=proc.cpu_time(root.read_once("/proc/stat") or b""),
+            load=proc.load(root.read_once("/proc/loadavg") or b""),
             memory=proc.table(root.read("/proc/meminfo") or b""),
             oom_kills=proc.oom_kills(root.read("/proc/vmstat") or b""),
             pressure={
                 name: proc.pressure(content)
                 for name in ("cpu", "memory", "io")
-                if (content := root.read(f"/proc/pressure/{name}")) is not None
+                if (content := root.read_once(f"/proc/pressure/{name}")) is not None
             },
             interfaces=tuple(
                 each
                 for each in proc.interfaces(root.read("/proc/net/dev") or b"")
                 if not _OF_CONTAINERS.fullmatch(each.name)
             ),
-            open_files=proc.open_files(root.read("/proc/sys/fs/file-nr") or b""),
+            open_files=proc.open_files(root.read_once("/proc/sys/fs/file-nr") or b""),
             celsius=self._celsius,
             clock=kernel_clock(),
             pids_max=root.number("/proc/sys/kernel/pid_max"),
             processes=None if is_hidden else tuple(processes),
             kernel_threads=kernel_threads,
             sockets=sockets,
-            owners=dict(await self._processes.owners(sockets or (), processes, cgroup_ids)),
+            owners=dict(await self._owners.find(sockets or (), processes, cgroup_ids)),
             cgroup_ids=cgroup_ids,
+            network=self._network,
             namespaces=namespaces,
             victims=self._kernel_log.victims(),
             groups={path: self._processes.group(path) for path in paths if place_of(path).unit},

@@ -3,6 +3,7 @@
 import socket
 import struct
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 from kgents_collector_host.sample import Socket
@@ -27,6 +28,7 @@ _ATTRIBUTE: Final = struct.Struct("=HH")
 _INTERFACE_ADDRESS: Final = struct.Struct("=BBBBI")
 _DIAGNOSTICS: Final = struct.Struct("=BBBB")
 _PORTS: Final = struct.Struct("!HH")
+_IDENTITY: Final = slice(4, 52)
 _INODE_AT: Final = 68
 _INODE: Final = struct.Struct("=I")
 _DIAGNOSTICS_BYTES: Final = 72
@@ -42,19 +44,27 @@ _UNIVERSE: Final = 0
 """The scope of an address that other machines can reach."""
 
 
-def sockets() -> tuple[Socket, ...] | None:
-    """The TCP sockets of this network namespace that listen or are connected; None: the kernel does not list them."""
-    found: list[Socket] = []
-    for family in (socket.AF_INET, socket.AF_INET6):
-        request = _DIAGNOSTICS.pack(family, socket.IPPROTO_TCP, 0, 0)
-        request += struct.pack("=I", _ESTABLISHED | _LISTENING) + bytes(48)
-        try:
-            for kind, body in _dump(_SOCKET_DIAGNOSTICS, _BY_FAMILY, request):
-                if kind == _BY_FAMILY and (each := _socket(body)) is not None:
-                    found.append(each)
-        except OSError:
-            return None
-    return tuple(found)
+class Sockets:
+    """The TCP sockets of this network namespace that listen or are connected. What is known of one is not parsed."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, Socket] = {}  # by what identifies it: its ends, and the kernel's cookie
+
+    def read(self) -> tuple[Socket, ...] | None:
+        """All of them; None: the kernel does not list them."""
+        known, self._known = self._known, {}
+        for family in (socket.AF_INET, socket.AF_INET6):
+            request = _DIAGNOSTICS.pack(family, socket.IPPROTO_TCP, 0, 0)
+            request += struct.pack("=I", _ESTABLISHED | _LISTENING) + bytes(48)
+            try:
+                for kind, body in _dump(_SOCKET_DIAGNOSTICS, _BY_FAMILY, request):
+                    identity = body[_IDENTITY]
+                    each = known.get(identity) or (_socket(body) if kind == _BY_FAMILY else None)
+                    if each is not None:
+                        self._known[identity] = each
+            except OSError:
+                return None
+        return tuple(self._known.values())
 
 
 def addresses() -> list[tuple[int, str]]:
@@ -129,5 +139,6 @@ def _attributes(body: bytes, at: int) -> Iterator[tuple[int, bytes]]:
         at += (length + 3) & ~3
 
 
+@lru_cache(maxsize=4096)
 def _host(raw: bytes) -> str:
     return address.normalised(socket.inet_ntop(socket.AF_INET if len(raw) == _IPV4_BYTES else socket.AF_INET6, raw))

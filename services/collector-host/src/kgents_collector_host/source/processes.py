@@ -1,128 +1,107 @@
-"""The table of processes, their control groups, and who owns a socket."""
+"""The table of processes, their control groups, and what these use."""
 
 import os
-import re
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from typing import Final
 
+from msgspec import Struct
+
 from kgents_collector_host import proc
-from kgents_collector_host.sample import SETTLED_S, Group, Process, Socket
+from kgents_collector_host.sample import SETTLED_S, Group, Process
 from kgents_collector_host.source.files import Root
+from kgents_collector_host.source.stat_files import StatFiles
 from kgents_shared.bus.time_slice import TimeSlice
+
+FILES_EVERY: Final = 4
+"""Polls after which it is counted what a process has open that has slept since: it opened nothing, or very little."""
 
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
-_SOCKET: Final = re.compile(r"socket:\[([0-9]+)\]")
 _UNIFIED: Final = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
 """Where version 2 of control groups is: alone, or beside version 1."""
-_LATER: Final = 30
-"""Polls for which a socket that belongs to no process that we may see is not looked for again."""
+
+
+class _Known(Struct, gc=False):
+    """What was read of a pid last."""
+
+    content: bytes
+    """Of its `stat`: as it was, if it has slept since."""
+    process: Process | None
+    """None: a thread of the kernel, or nothing that can be read."""
+    is_kernel: bool
+    is_settled: bool
+    """Whether what cannot change later is read: its control group, and its limit of files."""
 
 
 class Processes:
-    """Reads processes; what cannot change in one is read once."""
+    """Reads processes: of one that has slept since the last poll, hardly anything."""
 
     def __init__(self, root: Root) -> None:
         self._root = root
-        self._stats: dict[str, tuple[bytes, proc.Stat | None]] = {}  # pid → its file, and what it says
-        self._lasting: dict[tuple[int, int], tuple[str, int | None]] = {}  # control group and limit of files
-        self._read_s = 0.0
-        self._owners: dict[int, int] = {}
-        self._sought: set[int] = set()  # inodes that were not found in their control groups
-        self._without: dict[int, int] = {}  # inode → polls until it is looked for again
+        self._stats = StatFiles(root)
+        self._known: dict[str, _Known] = {}  # by pid, as the directory is called
+        self._poll = 0
         self._unified = next((each for each in _UNIFIED if root.inode(f"{each}/cgroup.procs") is not None), "")
 
     async def read(self) -> tuple[list[Process], int]:
         """All processes that this user may see, and how many threads of the kernel there are."""
-        time_slice = TimeSlice()
-        stats: dict[str, tuple[bytes, proc.Stat | None]] = {}
-        found: list[Process] = []
+        time_slice, now_s = TimeSlice(), time.clock_gettime(time.CLOCK_BOOTTIME)
+        self._poll += 1
+        before, self._known = self._known, {}
         for name in self._root.names("/proc"):
             if not name.isdecimal():
                 continue
             if time_slice.is_over:
                 await time_slice.checkpoint()
-            content = self._root.read_once(f"/proc/{name}/stat")
-            if content is None:  # it has ended
-                continue
-            known = self._stats.get(name)
-            if known is None or known[0] != content:  # that of one that slept since then is the same
-                known = content, proc.stat(content)
-            stats[name] = known
-            if (stat := known[1]) is not None and not stat.is_kernel:
-                found.append(self._process(int(name), stat))
-        self._stats, self._read_s = stats, time.clock_gettime(time.CLOCK_BOOTTIME)
-        alive = {each.key for each in found}
-        self._lasting = {key: each for key, each in self._lasting.items() if key in alive}
-        return found, sum(stat is not None and stat.is_kernel for _, stat in stats.values())
+            content = self._stats.read(name)
+            if content is not None:  # else it has ended
+                self._known[name] = self._read(name, content, before.get(name), now_s)
+        self._stats.keep(self._known)
+        found = [each.process for each in self._known.values() if each.process is not None]
+        return found, sum(each.is_kernel for each in self._known.values())
 
-    def _process(self, pid: int, stat: proc.Stat) -> Process:
-        key, started_s = (pid, stat.start_ticks), stat.start_ticks / _TICKS_PER_S
-        lasting = self._lasting.get(key)
-        if lasting is None or self._read_s - started_s < SETTLED_S:  # a login moves its processes after their start
-            cgroup = proc.cgroup(self._root.read(f"/proc/{pid}/cgroup") or b"")
-            lasting = cgroup, proc.files_limit(self._root.read(f"/proc/{pid}/limits") or b"")
-            self._lasting[key] = lasting
-        try:
-            # Since Linux 6.2 the size of this directory is how many files are open; anyone may ask for it.
-            files = os.stat(self._root.path(f"/proc/{pid}/fd")).st_size or None
-        except OSError:
-            files = None
-        return Process(
+    def close(self) -> None:
+        """Close what is kept open."""
+        self._stats.close()
+
+    def _read(self, name: str, content: bytes, known: _Known | None, now_s: float) -> _Known:
+        pid = int(name)
+        has_slept = known is not None and known.content == content
+        if known is not None and has_slept and known.is_settled and (pid + self._poll) % FILES_EVERY:
+            return known
+        stat = proc.stat(content)
+        if stat is None or stat.is_kernel:
+            return _Known(content, None, stat is not None, is_settled=True)
+        started_s = stat.start_ticks / _TICKS_PER_S
+        is_settled = now_s - started_s >= SETTLED_S
+        old = known.process if known is not None and known.is_settled else None
+        if old is not None and old.start_ticks == stat.start_ticks:
+            cgroup, files_max = old.cgroup, old.files_max
+        else:  # a login moves its processes to their control group after their start
+            cgroup = proc.cgroup(self._root.read_once(f"/proc/{name}/cgroup") or b"")
+            limits = self._root.read_once(f"/proc/{name}/limits") if is_settled else None
+            files_max = proc.files_limit(limits or b"")
+        process = Process(
             pid=pid,
             command=stat.command,
             start_ticks=stat.start_ticks,
             started_s=started_s,
             cpu_s=stat.cpu_ticks / _TICKS_PER_S,
             rss_bytes=stat.rss_pages * _PAGE_BYTES,
-            cgroup=lasting[0],
+            cgroup=cgroup,
             is_zombie=stat.state == "Z",
-            files=files,
-            files_max=lasting[1],
+            files=self._files(name),
+            files_max=files_max,
         )
+        return _Known(content, process, is_kernel=False, is_settled=is_settled)
 
-    async def owners(
-        self, sockets: Iterable[Socket], processes: Sequence[Process], cgroup_ids: Mapping[int, str]
-    ) -> dict[int, int]:
-        """Inode → pid. Processes are only searched while there is a socket that no one is known to own.
-
-        At first those of the control group that it was made in; all of them if it listens, or is still there at the
-        next poll: else each short connection of what we may not see would have us search the whole machine.
-        """
-        inodes = {each.inode for each in sockets if each.inode}
-        self._without = {inode: left - 1 for inode, left in self._without.items() if left > 1 and inode in inodes}
-        pids = {each.pid for each in processes}
-        self._owners = {inode: pid for inode, pid in self._owners.items() if inode in inodes and pid in pids}
-        missing = inodes - self._owners.keys() - self._without.keys()
-        if not missing:
-            return self._owners
-        made_in = {cgroup_ids.get(each.cgroup_id) for each in sockets if each.inode in missing}
-        await self._search(missing, [each for each in processes if each.cgroup in made_in])
-        lasting = {each.inode for each in sockets if each.is_listening} | self._sought
-        everywhere = (missing & lasting) - self._owners.keys()
-        await self._search(everywhere, [each for each in processes if each.cgroup not in made_in])
-        self._without |= dict.fromkeys(everywhere - self._owners.keys(), _LATER)
-        self._sought = missing - self._owners.keys() - self._without.keys()
-        return self._owners
-
-    async def _search(self, inodes: Collection[int], processes: Iterable[Process]) -> None:
-        """Note which of these processes own which of these sockets."""
-        left, time_slice = set(inodes), TimeSlice()
-        for process in processes:
-            if not left:
-                return
-            directory = f"/proc/{process.pid}/fd"
-            for name in self._root.names(directory):
-                if time_slice.is_over:
-                    await time_slice.checkpoint()
-                try:
-                    target = os.readlink(self._root.path(f"{directory}/{name}"))
-                except OSError:
-                    continue
-                if (match := _SOCKET.fullmatch(target)) and int(match[1]) in left:
-                    self._owners.setdefault(int(match[1]), process.pid)
-            left -= self._owners.keys()
+    def _files(self, name: str) -> int | None:
+        """Since Linux 6.2 the size of this directory is how many files are open; anyone may ask for it."""
+        try:
+            return os.stat(self._root.path(f"/proc/{name}/fd")).st_size or None
+        except OSError:
+            return None
 
     def cgroup_ids(self, paths: Iterable[str]) -> dict[int, str]:
         """The number under which a socket names a control group → its path."""
@@ -133,7 +112,7 @@ class Processes:
 
     def group(self, path: str) -> Group:
         """What a control group uses."""
-        used = proc.table(self._root.read(f"{self._unified}{path}/cpu.stat") or b"").get("usage_usec")
+        used = proc.table(self._root.read_once(f"{self._unified}{path}/cpu.stat") or b"").get("usage_usec")
         version_1 = f"/sys/fs/cgroup/memory{path}/memory"
         memory = self._root.number(f"{self._unified}{path}/memory.current")
         limit = self._root.number(f"{self._unified}{path}/memory.max")

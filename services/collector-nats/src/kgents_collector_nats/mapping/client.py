@@ -6,11 +6,11 @@ from typing import Final
 
 from msgspec import Struct
 
-from kgents_collector_nats.mapping import returning, server, stream, subject
+from kgents_collector_nats.mapping import place, returning, server, stream, subject
 from kgents_collector_nats.mapping.rate import calm, elapsed_s, per_second, published_traffic
 from kgents_collector_nats.mapping.scope import SOURCE, Fact, Figures, Scope
 from kgents_collector_nats.mapping.stream import Streams
-from kgents_collector_nats.sample import ClientConnection, Sample, Server
+from kgents_collector_nats.sample import ClientConnection, Here, Sample, Server
 from kgents_shared.contract.entity import Connection, Entity, Ref, Traffic, Value
 from kgents_shared.contract.meta import Heartbeat
 from kgents_shared.contract.pulse import ResourcePulse
@@ -40,6 +40,8 @@ class Share(Struct, frozen=True):
     is_stale: bool
     is_arriving: bool
     """Whether some of them have come back so lately that not all subscriptions may be there."""
+    is_here: bool
+    """Whether the server's loopback is ours."""
 
 
 Flows = Mapping[tuple[str, str, str], Flow]
@@ -63,7 +65,7 @@ def facts(
     groups = _groups(before, now)
     flows = _flows(traffic_since, now)
     ranked = sorted(groups, key=lambda key: (-sum(len(share.connections) for share in groups[key]), key))
-    links = _Links(streams, shown_subjects, heartbeats, scope)
+    links = _Links(streams, shown_subjects, heartbeats, now.here, scope)
     return [_fact(account, name, groups[account, name], flows, links, scope) for account, name in ranked]
 
 
@@ -71,7 +73,7 @@ def _groups(before: Sample | None, now: Sample) -> dict[tuple[str, str], Shares]
     groups: defaultdict[tuple[str, str], Shares] = defaultdict(list)
     earlier = {each.name: each for each in before.named} if before is not None else {}
     for each in sorted(now.named, key=lambda server: server.name):
-        for key, share in _shares(earlier.get(each.name), each):
+        for key, share in _shares(earlier.get(each.name), each, now.here):
             groups[key].append(share)
     return groups
 
@@ -87,7 +89,7 @@ def _flows(since: Sample | None, now: Sample) -> Flows:
     }
 
 
-def _shares(before: Server | None, now: Server) -> Iterator[tuple[tuple[str, str], Share]]:
+def _shares(before: Server | None, now: Server, here: Here) -> Iterator[tuple[tuple[str, str], Share]]:
     if now.connz is None:
         return
     old = before.connz if before is not None else None
@@ -98,10 +100,11 @@ def _shares(before: Server | None, now: Server) -> Iterator[tuple[tuple[str, str
     for connection in now.connz.connections:
         if not returning.is_greeting(connection, now.connz):
             by_name[connection.account, returning.name_of(connection)].append(connection)
+    is_here = place.is_here(now, here)
     for key, connections in by_name.items():
         flow = _flow(known, connections, seconds) if seconds is not None else None
         is_arriving = any(returning.is_arriving(each, now) for each in connections)
-        yield key, Share(now.name, connections, flow, "connz" in now.stale, is_arriving)
+        yield key, Share(now.name, connections, flow, "connz" in now.stale, is_arriving, is_here)
 
 
 def _flow(known: Mapping[int, ClientConnection], now: Iterable[ClientConnection], seconds: float) -> Flow:
@@ -132,6 +135,7 @@ def _fact(account: str, name: str, shares: Shares, flows: Flows, links: "_Links"
             *(_to_server(ref, share.server, flows.get((account, name, share.server)), scope) for share in shares),
             *links.subscribed(ref, connections, is_arriving=any(share.is_arriving for share in shares)),
             *links.declared(account, name),
+            *links.places(shares),
         ],
     )
     if any(share.is_stale for share in shares):
@@ -177,12 +181,18 @@ class _Links:
         streams: Streams,
         shown_subjects: Collection[Ref],
         heartbeats: Mapping[str, Heartbeat],
+        here: Here,
         scope: Scope,
     ) -> None:
         self._streams = streams
         self._shown = shown_subjects
         self._heartbeats = heartbeats
+        self._here = here
         self._scope = scope
+
+    def places(self, shares: Shares) -> Iterator[Connection]:
+        """Connections to where it runs."""
+        return place.places(((each, share.is_here) for share in shares for each in share.connections), self._here)
 
     def subscribed(
         self, client: Ref, connections: Iterable[ClientConnection], *, is_arriving: bool

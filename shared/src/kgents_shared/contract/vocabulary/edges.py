@@ -26,7 +26,9 @@ def _kind(name: str, meaning: str) -> ConnectionKindName:
 
 
 OWNS: Final = _kind("owns", "One entity made the other or contains it: a Deployment its pods, a pod its containers.")
-RUNS_ON: Final = _kind("runs_on", "A pod on its node, a database on the container that serves it.")
+RUNS_ON: Final = _kind(
+    "runs_on", "A pod on its node, a database on the container that serves it, a NATS client in its program."
+)
 NETWORK: Final = _kind("network", "A network connection, or membership in a network.")
 HTTP: Final = _kind("http", "HTTP requests.")
 GRPC: Final = _kind("grpc", "gRPC calls.")
