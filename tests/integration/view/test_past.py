@@ -148,3 +148,20 @@ async def test_the_history_is_as_long_as_the_stream_keeps_it(bus: Bus) -> None:
     found = (await past.history(bus, make_ref("a"), signals=["topology"])).versions
 
     assert [each.view.status for each in found] == [f"s{number}" for number in range(4, 20)]
+
+
+@pytest.mark.parametrize("is_replayed", [False, True])
+async def test_the_state_at_the_time_of_a_version_is_that_version_and_before_the_oldest_one_it_is_not_known(
+    bus: Bus, monkeypatch: pytest.MonkeyPatch, *, is_replayed: bool
+) -> None:
+    if is_replayed:
+        monkeypatch.setattr(jetstream, "SUBJECTS_PER_REQUEST", 0)
+        monkeypatch.setattr(stored, "REPLAY_FACTOR", 1_000)
+    await publish(bus, *(make_topology("a", status=f"s{number}") for number in range(20)))
+    kept = (await past.history(bus, make_ref("a"), signals=["topology"])).versions
+
+    for at, status in {each.at: each.view.status for each in kept}.items():
+        found = await past.state_at(bus, select(), at, signals=["topology"])
+        assert (statuses(found), found.forgotten["topology"]) == ({"a": f"{status} unknown 0"}, [])
+    before = await past.state_at(bus, select(), kept[0].at - timedelta(microseconds=1), signals=["topology"])
+    assert (statuses(before), before.forgotten["topology"]) == ({}, [make_ref("a").subject("topology")])

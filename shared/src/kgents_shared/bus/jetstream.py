@@ -8,7 +8,7 @@ know, and has no call for what `last_at` does.
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import msgspec
@@ -337,7 +337,9 @@ def _direct(answer: Msg) -> Delivery | None:
 async def _last_of(
     session: Session, stream: str, subjects: Sequence[str], time: datetime
 ) -> AsyncIterator[tuple[str, bytes]]:
-    body: dict[str, Any] = {"multi_last": subjects, "up_to_time": rfc3339(time), "max_bytes": BYTES_PER_REQUEST}
+    # The server gives what it stored before `up_to_time`, to the nanosecond; a time of ours is a whole microsecond.
+    behind = rfc3339(time + timedelta(microseconds=1))
+    body: dict[str, Any] = {"multi_last": subjects, "up_to_time": behind, "max_bytes": BYTES_PER_REQUEST}
     inbox = session.new_inbox()
     answers: asyncio.Queue[Any] = asyncio.Queue()
     unsubscribe = await session.subscribe(inbox, answers.put)

@@ -1,7 +1,7 @@
 """The last messages of many subjects at a time, read in the way that is cheapest for the server."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from kgents_shared.bus import jetstream
@@ -11,7 +11,8 @@ from kgents_shared.bus.session import Session
 REPLAY_FACTOR: Final = 8
 """How many times cheaper a message is for the server in a replay than in a lookup by time."""
 
-_NS_PER_S: Final = 1_000_000_000
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 async def last_at(
@@ -24,7 +25,7 @@ async def last_at(
         stream: its name.
         filters: match all the subjects.
         counts: subject → how many messages it has; only these subjects are read.
-        time: later messages do not count.
+        time: later messages do not count; what was stored within its microsecond does, as in the archive.
 
     Raises:
         BusTimeoutError: the server stopped answering.
@@ -33,10 +34,10 @@ async def last_at(
     subjects = list(counts)
     is_many = len(subjects) > jetstream.SUBJECTS_PER_REQUEST
     if is_many and sum(counts.values()) < REPLAY_FACTOR * len(subjects):
-        until_ns = time.timestamp() * _NS_PER_S
+        behind_ns = ((time - _EPOCH) // _MICROSECOND + 1) * 1_000
         async for batch in replay(session, stream, filters, jetstream.ALL):
             for each in batch:
-                if each.time_ns <= until_ns and each.subject in counts:
+                if each.time_ns < behind_ns and each.subject in counts:
                     yield each.subject, b"" if each.marker else each.payload
         return
     async for found in jetstream.last_at(session, stream, subjects, time):
