@@ -5,11 +5,19 @@ import { type Id, type Ref, levelOf } from "../store/entity.ts";
 import { LevelMark } from "./Level.tsx";
 import { Name } from "./Name.tsx";
 
+function Short({ of, text }: { of: string; text: string }) {
+  return (
+    <span class={of} title={text}>
+      {text}
+    </span>
+  );
+}
+
 export function EntityLink({ model, id, peer }: { model: Model; id: Id | undefined; peer: Ref }) {
   const entity = id === undefined ? undefined : model.entity(id);
   const words = (
     <>
-      {peer.kind !== "" && <span class="kind">{peer.kind}</span>} {peer.namespace && <span class="soft">{peer.namespace}/</span>}
+      {peer.kind !== "" && <Short of="kind" text={peer.kind} />} {peer.namespace && <Short of="soft" text={`${peer.namespace}/`} />}
       <Name name={peer.name} />
     </>
   );
