@@ -1,7 +1,7 @@
 """What everything is compared with: the least that nats-py can do for the same I/O, without decoding or recovery."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -134,6 +134,19 @@ async def relay(url: str, on_ready: Callable[[], None], *, decodes: bool = False
         await publisher.publish(TOPOLOGY_PREFIX + message.subject[cut:], encode(entity), headers)
 
     await pull(client, "KGENTS_ENTITY", "last_per_subject", decode_and_forward if decodes else forward)
+    on_ready()
+    await asyncio.Event().wait()
+
+
+async def follow(url: str, signals: Sequence[str], on_ready: Callable[[], None]) -> None:
+    """Receive the last values of some streams and all that follows, forever, and drop it."""
+    client = await connect(url)
+
+    async def drop(_: Msg) -> None:
+        pass
+
+    for signal in signals:
+        await pull(client, f"KGENTS_{signal}", "last_per_subject", drop)
     on_ready()
     await asyncio.Event().wait()
 

@@ -1,7 +1,10 @@
-"""`kgents ui` in a terminal of 120×40 while entities change: CPU, memory, and how fast a key is on the screen."""
+"""`kgents ui` in a terminal of 120×40 while entities change: CPU, memory, and how fast a key is on the screen.
+
+Beside it, in the same seconds, a client that receives the same messages and drops them, and a screen of Textual's that
+does nothing but draw two lines for a key: on a machine whose memory is slow for a while, all of them are.
+"""
 
 import asyncio
-import os
 import random
 import statistics
 import sys
@@ -13,7 +16,7 @@ from typing import Final
 
 from bench.figures import Figure
 from bench.run import Run
-from bench.site import Site, open_site
+from bench.site import TESTS, Site, cpu_s, open_site, worker
 from kgents_shared.contract.attestation import BUILDER, SCORER
 from kgents_shared.contract.codec import encode
 from support.build import NOW, make_ref
@@ -23,10 +26,13 @@ from support.terminal import Terminal
 from support.waiting import eventually
 
 CHANGES_PER_S: Final = 200
+BURST: Final = 10_000
+"""Changes that come at once, as after an outage."""
 WRITERS: Final = 4
 MEASURED_S: Final = 15.0
 KEYS: Final = 60
 KEY_EVERY_S: Final = 0.15
+LAST: Final = "cart-of-the-end"
 LEVELS: Final = ("critical", "warning", "healthy", "healthy", "healthy", "healthy")
 
 
@@ -66,48 +72,73 @@ async def _measure(run: Run, site: Site, size: int) -> None:
         run.report(Figure(bench=run.name, name=name, size=size, ours=ours, unit=unit, at_most=at_most))  # type: ignore[arg-type]
 
     command = [sys.executable, "-m", "kgents_cli", "ui", "--nats", site.url]
-    environ = {"XDG_STATE_HOME": str(site.directory)}
+    environ = {"XDG_STATE_HOME": str(site.directory), "PYTHONPATH": str(TESTS)}
     begun = time.monotonic()
-    with Terminal(command, columns=120, lines=40, environ=environ) as terminal:
+    bare_command = [sys.executable, "-m", "bench.bare_screen"]
+    with (
+        Terminal(command, columns=120, lines=40, environ=environ) as terminal,
+        Terminal(bare_command, columns=120, lines=40, environ=environ) as bare_screen,
+    ):
         await eventually(lambda: f"{size:,} " in terminal.written and "LIVE" in terminal.written, within_s=60)
         report("start → all entities on the screen", time.monotonic() - begun, "s")
         pid = terminal.process.pid
-        report("CPU until then", _cpu_s(pid), "s")
-        report("key → screen, p95, nothing changes", await _keys(terminal, run.rounds(KEYS)), "ms", 30)
+        report("CPU until then", cpu_s(pid), "s")
+        await eventually(lambda: "critical" in bare_screen.written, within_s=60)
+        keys = await _keys(terminal, bare_screen, count=run.rounds(KEYS))
+        report("key → screen, p95, nothing changes", keys[0], "ms", 30)
+        report("key → screen, p95, of a bare screen", keys[1], "ms")
         counted = [deque[int](maxlen=1) for _ in range(WRITERS)]
         async with AsyncExitStack() as stack:
             for each in counted:
                 await stack.enter_async_context(running(_change(site, size, each)))
+            beside = await stack.enter_async_context(worker("follow", site.url))
+            await beside.line()
             await asyncio.sleep(2)
             published = sum(each[0] for each in counted)
-            cpu, written, at = _cpu_s(pid), len(terminal.written), time.monotonic()
+            cpu, bare, written, at = cpu_s(pid), beside.cpu_s(), len(terminal.written), time.monotonic()
             await asyncio.sleep(MEASURED_S)
             took = time.monotonic() - at
             report("changes published a second", (sum(each[0] for each in counted) - published) / took, "/s")
-            report(f"CPU a second, {CHANGES_PER_S} changes/s", (_cpu_s(pid) - cpu) / took * 1e3, "ms", 50)
+            ours, bare = ((now - before) / took * 1e3 for now, before in ((cpu_s(pid), cpu), (beside.cpu_s(), bare)))
+            report(f"CPU a second, {CHANGES_PER_S} changes/s", ours, "ms", 50)
+            report("CPU a second, of who only receives them", bare, "ms")
             report("bytes to the terminal a second", (len(terminal.written) - written) / took, "B")
-            report("key → screen, p95, while they change", await _keys(terminal, run.rounds(KEYS)), "ms")
-            report("memory", _memory_bytes(pid), "B", 90e6)
-        terminal.press("q")
-        terminal.ended()
+            [key_ms] = await _keys(terminal, count=run.rounds(KEYS))
+            report("key → screen, p95, while they change", key_ms, "ms")
+        terminal.press("g")  # the first row is to be seen, whichever comes
+        at = time.monotonic()
+        await _burst(site, size)
+        await eventually(lambda: LAST in terminal.written, within_s=120)
+        report(f"{BURST:,} changes at once, until the last is shown", time.monotonic() - at, "s", 10)
+        report("memory", _memory_bytes(pid), "B", 90e6)
+        for screen in (terminal, bare_screen):
+            screen.press("q")
+            screen.ended()
 
 
-async def _keys(terminal: Terminal, count: int) -> float:
-    """The 95th percentile of the time from a key to the first output after it."""
-    found = []
-    for _ in range(count):
-        await asyncio.sleep(KEY_EVERY_S)
-        before, at = len(terminal.written), time.perf_counter()
-        terminal.press(random.choice("jjk"))
-        while len(terminal.written) == before and time.perf_counter() < at + 2:
-            await asyncio.sleep(0.0005)
-        found.append((time.perf_counter() - at) * 1e3)
-    return statistics.quantiles(found, n=20)[-1]
+async def _burst(site: Site, size: int) -> None:
+    """Health that changes of one entity after the other; the last one is the first of the list."""
+    refs = (make_ref(f"cart-{number % size:06}", namespace=f"shop-{number % size % 20}") for number in range(BURST))
+    health = [make_health(ref=ref, level=random.choice(LEVELS)) for ref in refs]
+    first = make_ref(LAST, namespace="shop-0")
+    await site.flood([(subject_of(first_), encode(first_)) for first_ in [make_topology(ref=first)]], "KGENTS_TOPOLOGY")
+    last = make_health(ref=first, level="critical", score=0.0)
+    await site.flood([(subject_of(each), encode(each)) for each in [*health, last]], "KGENTS_HEALTH")
 
 
-def _cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+async def _keys(*terminals: Terminal, count: int) -> list[float]:
+    """The 95th percentile of the time from a key to the first output after it, of each; one key in each in turn."""
+    found = [[await _key_ms(each) for each in terminals] for _ in range(count)]
+    return [statistics.quantiles(each, n=20)[-1] for each in zip(*found, strict=True)]
+
+
+async def _key_ms(terminal: Terminal) -> float:
+    await asyncio.sleep(KEY_EVERY_S)
+    before, at = len(terminal.written), time.perf_counter()
+    terminal.press(random.choice("jjk"))
+    while len(terminal.written) == before and time.perf_counter() < at + 2:
+        await asyncio.sleep(0.0005)
+    return (time.perf_counter() - at) * 1e3
 
 
 def _memory_bytes(pid: int) -> float:

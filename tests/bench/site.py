@@ -111,6 +111,12 @@ async def _attest(publisher: Publisher, site: Site) -> None:
         await asyncio.sleep(HEARTBEAT_TTL_S / 4)
 
 
+def cpu_s(pid: int) -> float:
+    """Processor time of all threads of a process so far, to the nanosecond."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+
 class Worker:
     """One of worker.py's roles in a process of its own."""
 
@@ -118,9 +124,8 @@ class Worker:
         self._process = process
 
     def cpu_s(self) -> float:
-        """Processor time of all its threads so far, to the nanosecond."""
-        tasks = Path(f"/proc/{self._process.pid}/task").iterdir()
-        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+        """Processor time so far."""
+        return cpu_s(self._process.pid)
 
     def send_signal(self, number: int) -> None:
         """Stop it, or let it go on."""

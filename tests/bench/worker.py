@@ -153,6 +153,11 @@ def watch_cluster(url: str, api_url: str) -> None:
     uvloop.run(_terminable(cluster.bare_watch(api_url, url, lambda: print("ready", flush=True))))
 
 
+def follow(url: str) -> None:
+    """What a dashboard receives, read and dropped."""
+    uvloop.run(_terminable(bare.follow(url, ("TOPOLOGY", "HEALTH", "ALERT"), lambda: print("ready", flush=True))))
+
+
 def relay(url: str) -> None:
     """The bare relay."""
     uvloop.run(_terminable(bare.relay(url, lambda: print("ready", flush=True))))
@@ -304,6 +309,7 @@ ROLES: dict[str, Callable[..., None]] = {
     "scorer": scorer,
     "gateway": gateway,
     "bare-streams": bare_stream_server,
+    "follow": follow,
     "relay": relay,
     "relay-decoding": relay_decoding,
     "collector-k8s": collector_k8s,

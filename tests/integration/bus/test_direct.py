@@ -110,3 +110,29 @@ async def test_subscriptions_of_both_kinds_share_a_connection(bus: Bus) -> None:
         await arrived.wait()
     await eventually(lambda: [payload for _, payload, _ in directly] == [b"x"], 10)
     assert plainly == [b"x"]
+
+
+async def test_a_bus_that_rests_reads_what_came_meanwhile_together_and_an_answer_at_once(nats: NatsServer) -> None:
+    config, found = NatsConfig(url=nats.url), list[bytes]()
+    async with Bus(config, name="resting") as resting, Bus(config, name="writer") as writer:
+        session, other = await resting.session(), await writer.session()
+        await session.receive("one", lambda _subject, _reply, payload, _headers: found.append(payload))
+        await session.request("$SYS.REQ.USER.INFO")
+        resting.rest_s = 60.0
+
+        async def send(payload: bytes) -> None:
+            await other.publish("one", payload)
+            await other.request("$SYS.REQ.USER.INFO")  # the server has dealt with it
+
+        await send(b"0")
+        await eventually(lambda: found == [b"0"])
+        await send(b"1")
+        await send(b"2")
+        assert found == [b"0"], "it rests since the first"
+        async with within(20):
+            await session.request("$SYS.REQ.USER.INFO")
+        assert found == [b"0", b"1", b"2"]
+        resting.rest_s = 0.01
+        for _ in range(40):
+            await other.publish("one", b"x" * 20_000)
+        await eventually(lambda: len(found) == 43, 20)

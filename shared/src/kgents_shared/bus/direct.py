@@ -140,6 +140,9 @@ class DirectClient(Client):
             flushes.put_nowait(asyncio.Future())
         return True
 
+    def after_reading(self, size: int) -> None:
+        """What the socket gave, of this size in bytes, is dealt with."""
+
     def deliver(
         self, number: bytes, subject: bytes, reply: bytes, payload: bytes, head: bytes | None
     ) -> Awaitable[None] | None:
@@ -214,6 +217,7 @@ class DirectParser(Parser):
         buffer = data if len(self._chunks) == 1 else b"".join(self._chunks)
         rest = await self._parse_all(buffer)
         self._chunks, self._size = ([rest], len(rest)) if rest else ([], 0)
+        self._client.after_reading(len(data))
 
     async def _parse_all(self, buffer: bytes) -> bytes:
         """Take what is complete; returns the rest, of which `_needed` bytes complete a message."""

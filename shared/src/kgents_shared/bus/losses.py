@@ -2,8 +2,8 @@
 
 Messages are purged or deleted by hand, dropped by a limit that an operator has set, or never reach the disk before a
 power cut. No message says so, and what is lost may lie anywhere in the stream. So a writer (`state_audit`) compares the
-sequence of every subject with the one that it knows, and a reader (`Absence`) which subjects there are, without the
-payloads.
+sequence of every subject with the one that it knows, from messages without payloads, and a reader (`Absence`) which
+subjects there are, from the server's list of them: a hundredth of the work.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from kgents_shared.bus.client import Bus
-from kgents_shared.bus.jetstream import StreamInfo, StreamState, stream_info
+from kgents_shared.bus.jetstream import StreamInfo, StreamState, stream_info, subject_counts
 from kgents_shared.bus.logger import get_logger
 from kgents_shared.bus.pull import last_headers
 from kgents_shared.bus.session import Session
@@ -97,8 +97,7 @@ class Absence:
                     info = await stream_info(session, self._stream)
                     if schedule.begin(info.state, sooner=bool(self._suspects)) and not limit_of(info):
                         earlier, missing = set(self._suspects), set(self._held())
-                        async for batch in last_headers(session, self._stream, self._filters):
-                            missing.difference_update(each.subject for each in batch if not each.marker)
+                        missing.difference_update(await subject_counts(session, self._stream, self._filters))
                         schedule.end(info.state)
                         gone = sorted(missing & earlier & self._suspects)
                         self._suspects = missing

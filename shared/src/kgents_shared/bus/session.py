@@ -59,6 +59,7 @@ class Session:
         """Of one answer."""
         self._api = config.api_prefix
         self._replies: dict[str, asyncio.Future[Msg | None]] = {}
+        client.is_awaited = lambda: bool(self._replies)
         self._reply_inbox = ""
         self._reply_count = itertools.count()
         self.lost = asyncio.Event()
@@ -214,6 +215,7 @@ class Session:
         try:
             async with asyncio.timeout(limit_s):
                 await self.publish(subject, payload, reply=f"{self._reply_inbox}.{token}", headers=headers)
+                self._client.read_on()
                 answer = await reply
         except TimeoutError as error:
             refusal = self.refusal_of(subject, f"{self._reply_inbox}.*")

@@ -15,6 +15,9 @@ from typing import Any, Final
 from kgents_shared.bus.direct import DirectClient
 from kgents_shared.contract.errors import BusError
 
+MUCH_BYTES: Final = 100_000
+"""What comes within a span of `rest_s`, from which on there is no rest: a snapshot, or a storm."""
+
 _REFUSAL: Final = re.compile(rb"^-ERR '([^']*)'", re.MULTILINE)
 
 
@@ -24,6 +27,13 @@ class Wire(DirectClient):
     def __init__(self, *, needs_tls: bool) -> None:
         super().__init__()
         self._needs_tls = needs_tls
+        self.rest_s: Callable[[], float] = lambda: 0.0
+        """How long the socket is not read after each reading, unless much comes or an answer is awaited."""
+        self.is_awaited: Callable[[], bool] = lambda: False
+        """Whether an answer is."""
+        self._resting: asyncio.TimerHandle | None = None
+        self._bytes = self._bytes_before = 0  # that came within the current span of `rest_s`, and the one before
+        self._span_ends_s = 0.0
         self.on_greeting: Callable[[], None] = lambda: None
         """Called when the server's first line has arrived."""
 
@@ -81,6 +91,34 @@ class Wire(DirectClient):
         if refusal := _REFUSAL.search(bytes(getattr(reader, "_buffer", b""))):
             return refusal[1].decode(errors="replace")
         return str(reader.exception()) if isinstance(reader.exception(), ssl.SSLError) else ""
+
+    def after_reading(self, size: int) -> None:
+        """Rest if little comes: then nothing wakes the process for each message."""
+        rest_s = self.rest_s()
+        if not rest_s or self._resting is not None:
+            return
+        now_s = asyncio.get_running_loop().time()
+        if now_s >= self._span_ends_s:
+            is_next = now_s < self._span_ends_s + rest_s
+            self._bytes_before, self._bytes, self._span_ends_s = self._bytes * is_next, 0, now_s + rest_s
+        self._bytes += size
+        if max(self._bytes, self._bytes_before) < MUCH_BYTES and not self.is_awaited() and (socket := self._socket):
+            socket.pause_reading()
+            self._resting = asyncio.get_running_loop().call_later(rest_s, self.read_on)
+
+    def read_on(self) -> None:
+        """Rest no longer: an answer is awaited."""
+        if self._resting is not None:
+            self._resting.cancel()
+            self._resting = None
+            if (socket := self._socket) is not None:
+                socket.resume_reading()
+
+    @property
+    def _socket(self) -> asyncio.ReadTransport | None:
+        """What may be kept from reading; None for a websocket, and for what is closed."""
+        socket = getattr(getattr(self._transport, "_io_writer", None), "transport", None)
+        return socket if socket is not None and not socket.is_closing() else None
 
     def abort(self) -> None:
         """End the connection without a farewell: one that never answered would not answer that either."""

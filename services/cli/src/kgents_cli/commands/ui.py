@@ -129,6 +129,7 @@ async def _run(target: Target, place: _Place, drawing: _Drawing) -> int:
 
 async def _show(source: "Source", drawing: _Drawing) -> int:
     from kgents_cli.ui.app import Dashboard  # noqa: PLC0415 - Textual
+    from kgents_cli.ui.driver import LoopDriver  # noqa: PLC0415
     from kgents_cli.ui.terminal import as_it_is, ended_by_signals  # noqa: PLC0415
     from kgents_cli.ui.themes import palette_of  # noqa: PLC0415
 
@@ -137,6 +138,7 @@ async def _show(source: "Source", drawing: _Drawing) -> int:
     kept = load(path())
     palette = palette_of(drawing.theme or kept.theme, is_plain=wants_no_colour())
     app = Dashboard(source, palette=palette, is_ascii=drawing.is_ascii, kept=kept)
+    app.driver_class = LoopDriver
     with ended_by_signals(lambda code: app.exit(code, return_code=code)):
         await app.run_async(mouse=drawing.has_mouse)
     save(path(), app.kept)

@@ -6,13 +6,14 @@ from contextlib import ExitStack
 from functools import partial
 from typing import ClassVar, Final
 
+from textual import events
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal
 from textual.screen import Screen
 
+from kgents_cli.ui.backdrop import Backdrop, Beside
 from kgents_cli.ui.bars import Bar
-from kgents_cli.ui.commanding import obey
+from kgents_cli.ui.commanding import ACTIONS, obey, offered
 from kgents_cli.ui.deciding import Deciding
 from kgents_cli.ui.describing import Describing
 from kgents_cli.ui.filling import Filling
@@ -21,12 +22,11 @@ from kgents_cli.ui.help import help_lines
 from kgents_cli.ui.ink import Ink
 from kgents_cli.ui.item import Item
 from kgents_cli.ui.kept import Kept
-from kgents_cli.ui.keys import KEYS
 from kgents_cli.ui.palette import DARK, PALETTES, Palette
 from kgents_cli.ui.pane import Pane
 from kgents_cli.ui.prompt import Prompt
 from kgents_cli.ui.rows.row import Row
-from kgents_cli.ui.screens import NAMES, SCREENS
+from kgents_cli.ui.screens import NAMES
 from kgents_cli.ui.source.source import Source
 from kgents_cli.ui.table import Table
 from kgents_cli.ui.terminal import is_writable, tick_s
@@ -64,10 +64,7 @@ class Dashboard(App[int]):
     #gauges.none { display: none; }
     .helped #gauges { display: none; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        *(Binding(each.keys, each.action, each.text, show=False) for each in KEYS if each.keys),
-        *(Binding(str(number), f"screen('{each.name}')", show=False) for number, each in enumerate(SCREENS, 1)),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding(key, action, show=False) for key, action in ACTIONS.items()]
 
     def __init__(
         self, source: Source, *, palette: Palette = DARK, is_ascii: bool = False, kept: Kept | None = None
@@ -86,6 +83,17 @@ class Dashboard(App[int]):
         self._is_suspended = False
         self._held_until_s = self._bars_at_s = 0.0
 
+    async def on_event(self, event: events.Event) -> None:
+        """A key of a list or a text acts at once: its way through all widgets takes longer than what it does."""
+        if isinstance(event, events.Key) and event.key in ACTIONS and isinstance(self.focused, Table | Pane):
+            await self.run_action(ACTIONS[event.key])
+        else:
+            await super().on_event(event)
+
+    def get_default_screen(self) -> Screen[None]:
+        """What is behind everything."""
+        return Backdrop(id="_default")
+
     def compose(self) -> ComposeResult:
         """The parts of the screen, from top to bottom."""
         self.table = Table(self.ink, self.source.now)
@@ -100,7 +108,7 @@ class Dashboard(App[int]):
         self.deciding = Deciding(self.source, self.filling, self)
         yield self.frame.header
         yield self.frame.tabs
-        with Horizontal(id="main"):
+        with Beside(id="main"):
             yield self.table
             yield self.pane
             yield self.help_pane
@@ -142,6 +150,7 @@ class Dashboard(App[int]):
         if now_s >= self._bars_at_s:
             self._bars_at_s = now_s + BARS_EVERY_S
             self._bars()
+            self.table.draw()  # ages go on
 
     def _bars(self) -> None:
         """The lines at the top and bottom."""
@@ -291,11 +300,8 @@ class Dashboard(App[int]):
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """What the command palette offers: every key, and every screen."""
         del screen
-        for place in SCREENS:
-            yield SystemCommand(place.title, "screen", partial(self.action_screen, place.name))
-        for each in KEYS:
-            if each.action and each.action != "command_palette":
-                yield SystemCommand(each.text, f"key {each.shown}", partial(self.run_action, f"app.{each.action}"))
+        for text, shown, action in offered():
+            yield SystemCommand(text, shown, partial(self.run_action, f"app.{action}"))
 
     def action_acknowledge(self) -> None:
         """Say that someone takes care of the selected incident."""

@@ -7,13 +7,13 @@ from rich.segment import Segment
 from textual import events
 from textual.message import Message
 from textual.strip import Strip
-from textual.widget import Widget
 
 from kgents_cli.ui.ink import Ink
+from kgents_cli.ui.lines import Lines
 from kgents_cli.ui.part import Part
 
 
-class Bar(Widget):
+class Bar(Lines):
     """A line on the background of bars. What does not fit is cut on the left part."""
 
     class Clicked(Message):

@@ -1,16 +1,31 @@
-"""What is typed behind the colon: a screen, a kind, a cluster, a theme, quit."""
+"""What can be asked of the dashboard: by a key, in the palette, or behind the colon (a screen, a kind, quit)."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
+from kgents_cli.ui.keys import KEYS
 from kgents_cli.ui.palette import PALETTES
-from kgents_cli.ui.screens import ENTITIES_SCREEN, NAMES
+from kgents_cli.ui.screens import ENTITIES_SCREEN, NAMES, SCREENS
 from kgents_shared.contract.vocabulary.kinds import KINDS
 from kgents_shared.view.selection import kind_named
 
 if TYPE_CHECKING:
     from kgents_cli.ui.app import Dashboard
 
+ACTIONS: Final = {key: each.action for each in KEYS for key in each.keys.split(",") if key} | {
+    str(number): f"screen('{each.name}')" for number, each in enumerate(SCREENS, 1)
+}
+"""Key → Textual's action of the app, where nothing is typed."""
 QUIT: Final = frozenset({"q", "quit", "exit"})
+
+
+def offered() -> Iterator[tuple[str, str, str]]:
+    """Every screen and every key for the palette: its text, what is shown beside it, its action."""
+    for place in SCREENS:
+        yield place.title, "screen", f"screen('{place.name}')"
+    for each in KEYS:
+        if each.action and each.action != "command_palette":
+            yield each.text, f"key {each.shown}", each.action
 
 
 def obey(app: "Dashboard", text: str) -> None:

@@ -96,7 +96,7 @@ class Filling:
         """Show only what passes."""
         self.filters[self.place.name] = text
         self.table.window.filter(passes(text))
-        self.table.refresh()
+        self.table.draw()
         self._show_gauges(self._asked)
         self._note_empty()
 
@@ -104,7 +104,7 @@ class Filling:
         """List entities in another order."""
         self.order = order
         self._windows[ENTITIES_SCREEN.name].reorder(order.of)
-        self.table.refresh()
+        self.table.draw()
 
     def next_order(self) -> str:
         """The next order; returns what it is, or why there is none."""
@@ -167,9 +167,7 @@ class Filling:
             text = "reading …"
         elif listing.items and not len(listing):
             text = f"none of {len(listing.items):,} passes the filter; Esc clears it"
-        if text != self.table.empty_text:
-            self.table.empty_text = text
-            self.table.refresh()
+        self.table.say_empty(text)
 
     @property
     def _needs_answers(self) -> bool:

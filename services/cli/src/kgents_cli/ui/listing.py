@@ -1,12 +1,10 @@
-"""Rows in their order, filtered, while they change: what of the picture differs after each change. Pure."""
+"""Rows in their order, filtered, while they change. Pure."""
 
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
-
-EVERYTHING: Final = -1
 
 
 class Listing(Generic[T]):
@@ -54,37 +52,23 @@ class Listing(Generic[T]):
         self._order = order
         self._rebuild()
 
-    def put(self, changes: Iterable[tuple[str, T | None]]) -> tuple[int, int] | None:
-        """Take changes (None: gone); returns the first and last row that differ now, the last one exclusive.
-
-        EVERYTHING as the last: all below differ, because rows were added or removed. None: no shown row differs.
-        """
-        first, last, has_moved = len(self._rows) + 1, 0, False
+    def put(self, changes: Iterable[tuple[str, T | None]]) -> None:
+        """Take changes (None: gone)."""
         for key, item in changes:
-            old = self._places.get(key)
             if item is None:
                 self.items.pop(key, None)
             else:
                 self.items[key] = item
+            old = self._places.get(key)
             new = self._order(item) if item is not None and self._passes(item) else None
-            if old is None and new is None:
+            if new == old:
                 continue
-            touched = []
             if old is not None:
-                touched.append(at := bisect_left(self._rows, (old, key)))
-                if new != old:
-                    del self._rows[at]
-                    del self._places[key]
+                del self._rows[bisect_left(self._rows, (old, key))]
+                del self._places[key]
             if new is not None:
-                if new != old:
-                    insort(self._rows, (new, key))
-                    self._places[key] = new
-                touched.append(bisect_left(self._rows, (new, key)))
-            has_moved = has_moved or (old is None) is not (new is None)
-            first, last = min(first, *touched), max(last, *touched)
-        if first > len(self._rows):
-            return None
-        return first, EVERYTHING if has_moved else last + 1
+                insort(self._rows, (new, key))
+                self._places[key] = new
 
     def _rebuild(self) -> None:
         found = ((self._order(item), key) for key, item in self.items.items() if self._passes(item))

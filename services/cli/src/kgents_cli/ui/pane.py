@@ -7,9 +7,9 @@ from rich.segment import Segment
 from textual import events
 from textual.message import Message
 from textual.strip import Strip
-from textual.widget import Widget
 
 from kgents_cli.ui.ink import Ink
+from kgents_cli.ui.lines import Lines
 from kgents_cli.ui.part import Line
 from kgents_shared.contract.entity import Ref
 
@@ -17,7 +17,7 @@ WHEEL: Final = 3
 MARGIN: Final = 1
 
 
-class Pane(Widget, can_focus=True):
+class Pane(Lines, can_focus=True):
     """Text that can be scrolled. A line that is too long goes on below, indented. A line may lead to an entity."""
 
     class Followed(Message):

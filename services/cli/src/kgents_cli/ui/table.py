@@ -1,4 +1,4 @@
-"""The one table of all screens: draws the lines that are visible, and of these only those that differ."""
+"""The one table of all screens: of the lines that are visible, those are drawn that differ from what is there."""
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
@@ -9,19 +9,22 @@ from textual import events
 from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
-from textual.widget import Widget
 
 from kgents_cli.ui.cells import fitted
-from kgents_cli.ui.columns import GAP, Column, laid_out
+from kgents_cli.ui.columns import GAP, Cell, Column, laid_out
 from kgents_cli.ui.ink import Ink
+from kgents_cli.ui.lines import Lines
 from kgents_cli.ui.window import Window
 
 HEADING: Final = 1
 """Lines above the rows."""
 WHEEL: Final = 3
 
+Line = tuple[tuple[Cell, ...], str]
+"""What a line shows, and what it is drawn on."""
 
-class Table(Widget, can_focus=True):
+
+class Table(Lines, can_focus=True):
     """Rows in a window. Keys are bound by the app, so that one list of them is the whole truth."""
 
     class Chosen(Message):
@@ -35,8 +38,13 @@ class Table(Widget, can_focus=True):
     def __init__(self, ink: Ink, now: Callable[[], datetime]) -> None:
         super().__init__()
         self.window: Window[Any] = Window(lambda item: item.order)
-        self.empty_text = ""
-        """What stands there instead of rows."""
+        self._empty_text = ""
+        self._lines: list[Line] = []
+        """What is on the screen below the heading."""
+        self._read: dict[str, tuple[Any, tuple[Cell, ...]]] = {}
+        """Row → what it was when its cells were read, and these."""
+        self._read_at: datetime | None = None
+        """In which second they were: ages go on."""
         self._columns: Sequence[Column] = ()
         self._layout: list[tuple[Column, int]] = []
         self._ink = ink
@@ -55,17 +63,28 @@ class Table(Widget, can_focus=True):
         self._columns = columns
         self._arrange()
 
-    def take(self, changes: Iterable[tuple[str, Any]]) -> bool:
-        """Take changes of rows (None: gone); returns whether the picture differs."""
-        old = self.window.key
-        lines = self.window.put(changes)
-        if lines is None:
-            return False
-        first, last = lines
-        self.refresh(Region(0, first + HEADING, self.size.width, last - first))
-        if self.window.key != old:
-            self.post_message(self.Chosen())
-        return True
+    def take(self, changes: Iterable[tuple[str, Any]]) -> None:
+        """Take changes of rows (None: gone)."""
+        self._change(lambda: self.window.put(changes))
+
+    def draw(self) -> None:
+        """Draw the lines that differ from what is on the screen, be it by an age alone."""
+        now = self._now()
+        if (second := now.replace(microsecond=0)) != self._read_at:
+            self._read, self._read_at = {}, second
+        old, self._lines = self._lines, [self._line(y, now) for y in range(self.size.height - HEADING)]
+        if len(old) != len(self._lines):
+            self.refresh()
+            return
+        differ = [y for y, (before, now) in enumerate(zip(old, self._lines, strict=True)) if before != now]
+        if differ:
+            self.refresh(*(Region(0, y + HEADING, self.size.width, 1) for y in differ))
+
+    def say_empty(self, text: str) -> None:
+        """What stands there while there are no rows."""
+        if text != self._empty_text:
+            self._empty_text = text
+            self.refresh()
 
     def move(self, by: int) -> None:
         """Select another row."""
@@ -87,10 +106,10 @@ class Table(Widget, can_focus=True):
         """One line of the screen."""
         if y < HEADING:
             return self._heading()
-        row = self.window.top + y - HEADING
-        if row < len(self.window.listing):
-            return self._row(row)
-        text = self.empty_text if y == HEADING and not len(self.window.listing) else ""
+        cells, on = self._lines[y - HEADING] if y - HEADING < len(self._lines) else ((), "")
+        if cells:
+            return self._row(cells, on)
+        text = self._empty_text if y == HEADING else ""
         return Strip([Segment(fitted(text, self.size.width), self._ink.of("dim"))], self.size.width)
 
     def on_resize(self, event: events.Resize) -> None:
@@ -119,33 +138,38 @@ class Table(Widget, can_focus=True):
         self._change(lambda: self.window.scroll(-WHEEL))
 
     def _change(self, change: Callable[[], None]) -> None:
-        """Do what a person asks for, and draw what it changes."""
-        old_top, old_line, old_key = self.window.top, self.window.line, self.window.key
+        """Change the window, and draw what it changes."""
+        old_key = self.window.key
         change()
-        if self.window.top != old_top:
-            self.refresh()
-        else:
-            for line in {old_line, self.window.line} - {None}:
-                self.refresh(Region(0, (line or 0) + HEADING, self.size.width, 1))
+        self.draw()
         if self.window.key != old_key:
             self.post_message(self.Chosen())
 
     def _arrange(self) -> None:
         self._layout = laid_out(self._columns, max(1, self.size.width)) if self._columns else []
+        self._read.clear()
+        self.draw()
         self.refresh()
+
+    def _line(self, y: int, now: datetime) -> Line:
+        listing, row = self.window.listing, self.window.top + y
+        if row >= len(listing):
+            return (), ""
+        key, item = listing.key_at(row), listing.at(row)
+        read = self._read.get(key)
+        if read is None or read[0] is not item:
+            read = self._read[key] = item, tuple(column.read(item, now) for column, _ in self._layout)
+        return read[1], "cursor" if key == self.window.key else ""
 
     def _heading(self) -> Strip:
         texts = (fitted(column.heading, width) for column, width in self._layout)
         text = fitted((" " * GAP).join(texts), self.size.width)
         return Strip([Segment(text, self._ink.of("dim"))], self.size.width)
 
-    def _row(self, row: int) -> Strip:
-        item, now = self.window.listing.at(row), self._now()
-        on = "cursor" if self.window.listing.key_at(row) == self.window.key else ""
+    def _row(self, cells: Sequence[Cell], on: str) -> Strip:
         gap = Segment(" " * GAP, self._ink.of("", on))
         segments = []
-        for column, width in self._layout:
-            cell = column.read(item, now)
+        for (_, width), cell in zip(self._layout, cells, strict=True):
             text = f"{self._ink.mark(cell.level)} {cell.text}" if cell.level else cell.text
             segments += [Segment(fitted(text, width, is_ascii=self._ink.is_ascii), self._ink.of(cell.style, on)), gap]
         return Strip(segments[:-1]).adjust_cell_length(self.size.width, self._ink.of("", on))

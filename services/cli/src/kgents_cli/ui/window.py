@@ -7,12 +7,9 @@ one, the first row is, whichever that is.
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, TypeVar
 
-from kgents_cli.ui.listing import EVERYTHING, Listing
+from kgents_cli.ui.listing import Listing
 
 T = TypeVar("T")
-
-Lines = tuple[int, int]
-"""Lines of the window that differ: the first, and the one behind the last."""
 
 
 class Window(Generic[T]):
@@ -62,28 +59,14 @@ class Window(Generic[T]):
         self._settle(0)
         self._show()
 
-    def put(self, changes: Iterable[tuple[str, T | None]]) -> Lines | None:
-        """Take changes; returns the lines that differ. None: the picture is the same."""
-        old_line, old_key, old_top = self.line, self.key, self.top
-        old_place = self.listing.place(old_key) if old_key is not None else None
-        anchor = old_key if old_line is not None else self._key_at(self.top)
-        anchor_line = old_line if old_line is not None else 0
-        differing = self.listing.put(changes)
-        if differing is None:
-            return None
+    def put(self, changes: Iterable[tuple[str, T | None]]) -> None:
+        """Take changes (None: gone)."""
+        old_line, old_place = self.line, self.listing.place(self.key) if self.key is not None else None
+        anchor = self.key if old_line is not None else self._key_at(self.top)
+        self.listing.put(changes)
         self._settle(old_place or 0)
-        if self.is_chosen and anchor is not None and (place := self.listing.place(anchor)) is not None:
-            self.top = self._clamped(place - anchor_line)
-        else:
-            self.top = self._clamped(self.top)
-        if self.top != old_top:
-            return 0, self.height
-        first, last = differing
-        lines = [first - self.top, self.height if last == EVERYTHING else last - self.top]
-        if self.key != old_key:
-            lines += [each for line in (old_line, self.line) if line is not None for each in (line, line + 1)]
-        start, stop = max(0, min(lines)), min(self.height, max(lines))
-        return (start, stop) if start < stop else None
+        place = self.listing.place(anchor) if self.is_chosen and anchor is not None else None
+        self.top = self._clamped(self.top if place is None else place - (old_line or 0))
 
     def move(self, by: int) -> None:
         """Select another row, so many further down."""

@@ -48,10 +48,8 @@ from kgents_shared.view.selection import Selection, select
 T = TypeVar("T", Incident, Silence)
 
 VIA: Final = "cli"
-TOGETHER_S: Final = 0.1
-"""Changes that come within so long are taken together: with 200 a second that saves a fifth of all CPU."""
-FEW: Final = 100
-"""So many at once are a burst, which is not to wait."""
+REST_S: Final = 0.2
+"""What comes within so long is read together; the screen is not drawn more often."""
 RETRY_S: Final = 2.0
 SILENT_S: Final = 10.0
 """The server is asked for its time every second; it does not answer any more if it has not for so long."""
@@ -166,21 +164,21 @@ class LiveSource:
 
     async def _follow_entities(self, world: World) -> None:
         live = self._live = Live(self._bus, self._selection)
-        is_again = bool(world.items)
+        self._bus.rest_s, is_again = 0.0, bool(world.items)
         async with aclosing(live.updates()) as updates:
             async for update in updates:
                 found = [(key_of(each.subject)[1], each.after) for each in update.changes]
+                if update.reset:
+                    self._bus.rest_s = 0.0
                 world.put((key, item_of(view) if view is not None else None) for key, view in found)
                 if update.is_complete:
                     if is_again:  # what went away while nothing was read
                         world.reread((view.key, item_of(view)) for view in live.fold.entities())
                         is_again = False
-                    world.is_complete = True
+                    world.is_complete, self._bus.rest_s = True, REST_S
                     world.connection = self._connection(world)
                     world.fault("entities", "")
                     world.touch()
-                elif world.is_complete and len(update.changes) < FEW:
-                    await self._clock.sleep(TOGETHER_S)
 
     async def _follow_events(self, world: World) -> None:
         filters = self._selection.filters("event")
