@@ -8,15 +8,16 @@ subjects there are, from the server's list of them: a hundredth of the work.
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import Any, Final
 
 from kgents_shared.bus.client import Bus
-from kgents_shared.bus.jetstream import StreamInfo, StreamState, stream_info, subject_counts
+from kgents_shared.bus.jetstream import StreamInfo, StreamState, stream_info
 from kgents_shared.bus.logger import get_logger
 from kgents_shared.bus.pull import last_headers
 from kgents_shared.bus.session import Session
 from kgents_shared.bus.state_view import Row
+from kgents_shared.bus.subject_counts import subject_parts
 from kgents_shared.bus.time_slice import TimeSlice
 from kgents_shared.contract.errors import BusError
 
@@ -97,7 +98,9 @@ class Absence:
                     info = await stream_info(session, self._stream)
                     if schedule.begin(info.state, sooner=bool(self._suspects)) and not limit_of(info):
                         earlier, missing = set(self._suspects), set(self._held())
-                        missing.difference_update(await subject_counts(session, self._stream, self._filters))
+                        async with aclosing(subject_parts(session, self._stream, self._filters)) as parts:
+                            async for part in parts:
+                                missing.difference_update(part)
                         schedule.end(info.state)
                         gone = sorted(missing & earlier & self._suspects)
                         self._suspects = missing
