@@ -1,17 +1,20 @@
 """The same screens over a gateway that asks for a token."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kgents_cli.ui.source import gateway as over_http
 from kgents_cli.ui.source.gateway import GatewaySource
 from kgents_cli.ui.source.sse import Events
 from kgents_shared.bus.client import Bus
 from kgents_shared.contract.codec import ACK, SILENCE
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.contract.tokens import Token, digest_of
+from kgents_shared.runtime.clock import SystemClock
 from kgents_shared.view.selection import select
 from support.audit import trail
 from support.dashboard import dashboard
@@ -31,13 +34,24 @@ def tokens(tmp_path: Path) -> Path:
     return file
 
 
-async def test_a_gateway_shows_what_nats_shows_and_follows_it(bus: Bus, tokens: Path) -> None:
+class Wrong(SystemClock):
+    """The clock of a laptop that is three hours ahead."""
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(hours=3)
+
+
+async def test_a_gateway_shows_what_nats_shows_and_follows_it(
+    bus: Bus, tokens: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(over_http, "SystemClock", Wrong)
     await publish(bus, make_topology("cart"), make_health("cart", level="critical"), make_alert("cart"),
                   make_topology("web"), make_event("cart"))  # fmt: skip
     async with serving(bus, tokens_file=tokens) as gateway:
         await caught_up(bus, gateway)
         async with dashboard(GatewaySource(gateway.server.address, "ada", select()), size=(150, 50)) as shown:
             await shown.until("LIVE")
+            assert abs(shown.app.source.now() - datetime.now(UTC)) < timedelta(hours=1), "the gateway's time counts"
             assert "✖ critical 0.20" in shown.row(" cart ")
             await publish(bus, make_health("web", level="warning"), make_topology("new"))
             await eventually(lambda: "▲ warning" in shown.row(" web "))
