@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kgents_operator.desired.outcome import Desired, Observed, Place
-from kgents_operator.desired.owner import Owner
+from kgents_operator.desired.owner import DESIRED, Owner
 from kgents_operator.desired.postgres import desired
 from kgents_operator.desired.qdrant import desired as qdrant_desired
 from kgents_operator.desired.redis import desired as redis_desired
 from kgents_operator.images import Images
-from kgents_operator.live import Live
+from kgents_operator.live import Live, Mark
 from kgents_operator.plan import Apply, Grow, Remove, plan
 from kgents_operator.resources.postgres import PostgresCluster
 from kgents_operator.resources.qdrant import QdrantCluster
@@ -71,7 +71,7 @@ class Cluster:
 
     def __init__(self) -> None:
         self.found: dict[Place, Live] = {}
-        self.applied: dict[Place, str] = {}
+        self.applied: dict[Place, Mark] = {}
 
     def step(self, spec: Json, *, is_cnpg_served: bool | None) -> list[Any]:
         """One run; returns its steps."""
@@ -114,7 +114,7 @@ class Cluster:
             is_server = step.place[0] == "StatefulSet"
             up = {"status": {"readyReplicas": step.document["spec"]["replicas"]}} if is_server else {}
             self.found[step.place] = Live(copy.deepcopy(step.document) | up, "ours")
-            self.applied[step.place] = "ours"
+            self.applied[step.place] = self.found[step.place].mark
             if step.place[0] == "StatefulSet":
                 self._claim(step.document)
 
@@ -176,10 +176,17 @@ def spec_is_smaller(spec: Json, sizes: dict[str, float]) -> bool:
     return any(size > UNITS[spec.get("storage", {}).get("size", "1Gi")] for size in sizes.values())
 
 
+def settled(spec: Json) -> Cluster:
+    """One in which all of it is there."""
+    cluster = Cluster()
+    while cluster.step(spec, is_cnpg_served=False):
+        pass
+    return cluster
+
+
 @given(specs, st.sampled_from(["Service", "ConfigMap", "StatefulSet", "NetworkPolicy"]))
 def test_what_somebody_took_or_deleted_is_applied_again(spec: Json, kind: str) -> None:
-    cluster = Cluster()
-    cluster.step(spec | {"replicas": 1}, is_cnpg_served=False)
+    cluster = settled(spec | {"replicas": 1})
     places = [place for place in cluster.found if place[0] == kind]
     for place in places:
         cluster.found[place] = Live(cluster.found[place].content, "less")
@@ -188,19 +195,31 @@ def test_what_somebody_took_or_deleted_is_applied_again(spec: Json, kind: str) -
     assert all(each.is_repair for each in steps)
     del cluster.found[places[0]]
     (step,) = cluster.step(spec | {"replicas": 1}, is_cnpg_served=False)
-    assert step.is_new
+    assert step.is_repair
+    found = copy.deepcopy(cluster.found[places[0]].content)
+    found["metadata"]["annotations"][DESIRED] = "of another operator, which wants something else"
+    cluster.found[places[0]] = Live(found, "ours")
+    (step,) = cluster.step(spec | {"replicas": 1}, is_cnpg_served=False)
+    assert step.is_repair, "so that two operators do not fight without end"
+
+
+@given(specs)
+def test_what_is_asked_for_anew_is_no_repair(spec: Json) -> None:
+    cluster = settled({"replicas": 1})
+    steps = cluster.step(spec | {"replicas": 1, "resources": {"limits": {"memory": "1Gi"}}}, is_cnpg_served=False)
+    assert steps
+    assert not [each for each in steps if isinstance(each, Apply) and each.is_repair]
 
 
 @given(specs)
 def test_a_start_applies_everything_once(spec: Json) -> None:
-    cluster = Cluster()
-    cluster.step(spec | {"replicas": 1}, is_cnpg_served=False)
+    cluster = settled(spec | {"replicas": 1})
     cluster.applied.clear()
     steps = cluster.step(spec | {"replicas": 1}, is_cnpg_served=False)
     assert {each.place for each in steps} == {
         place for place in cluster.found if place[0] not in ("PersistentVolumeClaim",)
     }
-    assert not any(each.is_repair or each.is_new for each in steps)
+    assert not any(each.is_repair for each in steps)
 
 
 def _sizes(cluster: Cluster) -> dict[str, float]:

@@ -97,9 +97,8 @@ async def operating(
     clock = clock or SystemClock()
     config = config or Config(kubeconfig=str(kubeconfig), lease_namespace=NAMESPACE)
     async with ApiClient(kubeconfig, "", clock, agent="kgents-operator") as client:
-        operator = Operator(
-            config, client, Writer(client, "one"), clock, figures, Trail(record, "test", "one"), has_standby
-        )
+        writer = Writer(client, "one", lambda: True)
+        operator = Operator(config, client, writer, clock, figures, Trail(record, "test", "one"), has_standby)
         working = asyncio.create_task(operator.run())
         try:
             yield operator
@@ -159,7 +158,7 @@ class Controllers:
             each["metadata"]["uid"]
             for definition in DEFINITIONS
             for each in self._api.objects(definition.name, NAMESPACE)
-        }
+        } | {each["metadata"]["uid"] for each in self._api.objects("jobs.batch", NAMESPACE)}
         for resource in CHILDREN:
             for each in self._api.objects(resource, NAMESPACE):
                 references = each["metadata"].get("ownerReferences") or ()
@@ -266,11 +265,16 @@ class Site:
         return self.names(resource)
 
     def is_ready(self, name: str = "") -> bool:
-        """Whether it is, once whoever else is in the cluster has acted."""
+        """Whether it is, and known to have data, once whoever else is in the cluster has acted."""
         self.controllers.act()
-        status = self.status(name)
+        status, config = self.status(name), f"{name or self.default}-config"
         generation = self.resource(name)["metadata"]["generation"]
-        return bool(status.get("ready")) and status["observedGeneration"] == generation
+        is_known = status.get("backend") == "cnpg" or all(
+            each["data"]["founded"]
+            for each in self.api.objects("configmaps", NAMESPACE)
+            if each["metadata"]["name"] == config
+        )
+        return bool(status.get("ready")) and status["observedGeneration"] == generation and is_known
 
     def children(self) -> dict[str, Json]:
         """Everything that was made, without what differs from run to run: what is random, and what the server adds."""

@@ -1,7 +1,13 @@
 """An API server with our definitions: our stand-in, and the cluster that KUBECONFIG names.
 
 That one needs kube-controller-manager, and no kubelet. It gets the namespace `shop`, a StorageClass and our
-definitions, if it has none of these; they go in the end. One run at a time (`-n 0`).
+definitions, if it has none of these; they go in the end. One run at a time (`-n 0 -k real`).
+
+`deletionPolicy: Delete` needs Kubernetes 1.27, and a cut that ends by itself 1.21, or the feature TTLAfterFinished of
+server and controllers. Where an apiextensions-apiserver of its own serves our kinds beside kube-apiserver, those who
+collect garbage and end namespaces must learn of them: apply deploy/kubernetes/crds first, so that they stay, then an
+APIService `v1alpha1.kgents.io` with a Service of type ExternalName that leads there, and wait until it is Available.
+Without it nothing that has a resource of ours as its owner is deleted, and no namespace ends.
 """
 
 import os
@@ -55,7 +61,13 @@ async def api(request: pytest.FixtureRequest) -> AsyncIterator[KubeApi | RealClu
     cluster: RealCluster = request.getfixturevalue("cluster")
     yield cluster
     site = Site(cluster, Kubernetes(Path(os.environ["KUBECONFIG"])))
-    for resource in (*(each.name for each in DEFINITIONS), *CHILDREN, "pods", "leases.coordination.k8s.io"):
+    for resource in (
+        *(each.name for each in DEFINITIONS),
+        *CHILDREN,
+        "pods",
+        "jobs.batch",
+        "leases.coordination.k8s.io",
+    ):
         for name in site.names(resource):
             cluster.delete(resource, NAMESPACE, name)
     cluster.forget_registered()

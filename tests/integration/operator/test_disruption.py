@@ -8,6 +8,7 @@ import pytest
 
 from kgents_operator import disrupter, operate
 from kgents_operator.config import Config
+from kgents_operator.desired import timer
 from kgents_operator.rights import roles
 from kgents_shared.bus.audit import record_one
 from kgents_shared.bus.client import Bus
@@ -95,6 +96,29 @@ async def test_after_a_dry_run_one_pod_is_deleted_and_both_its_records_are_there
     assert done.after == {"ended": "Deleted"}
 
 
+async def test_a_cut_ends_where_no_operator_is_left(
+    cache: RedisSite, drill: DisruptionSite, kubeconfig: Path, bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timer, "GRACE_S", 0)
+    config = switched_on(kubeconfig)
+    async with operating(kubeconfig, config=config, record=partial(record_one, bus)):
+        await eventually(cache.is_ready)
+        await drill.create(**CUT | {"durationSeconds": 20})
+        await eventually(lambda: drill.condition("Accepted") == ("True", "DryRun"))
+        assert drill.api.objects("jobs.batch", NAMESPACE) == [], "of a dry run nothing is made"
+        await drill.change({"spec": {"dryRun": False}})
+        await eventually(lambda: let_in(cache) == 0)
+    (job,) = drill.api.objects("jobs.batch", NAMESPACE)
+    assert (job["spec"]["completions"], job["spec"]["parallelism"]) == (0, 0), "no pod is made"
+    assert job["spec"]["ttlSecondsAfterFinished"] == 20
+    assert drill.status()["timer"] == {"name": job["metadata"]["name"], "uid": job["metadata"]["uid"]}
+    assert job["metadata"]["ownerReferences"][0]["uid"] == drill.resource()["metadata"]["uid"]
+    if isinstance(drill.api, KubeApi):  # which a real cluster does by itself
+        drill.api.delete("jobs.batch", NAMESPACE, job["metadata"]["name"])
+    policies = "networkpolicies.networking.k8s.io"
+    await eventually(lambda: "cache-database" not in cache.after_controllers(policies), 60)
+
+
 @pytest.mark.parametrize("end", ["abort", "delete", "time", "while paused", "while refused"])
 async def test_a_network_is_cut_for_its_time_alone(
     cache: RedisSite, drill: DisruptionSite, kubeconfig: Path, bus: Bus, end: str
@@ -123,6 +147,8 @@ async def test_a_network_is_cut_for_its_time_alone(
         else:
             await eventually(lambda: drill.condition("Accepted") == ("True", "TimeOver"))
         await eventually(lambda: let_in(cache) == before)
+        policy = cache.api.get("networkpolicies.networking.k8s.io", NAMESPACE, "cache-database")
+        assert [each["kind"] for each in policy["metadata"]["ownerReferences"]] == ["RedisCluster"]
 
 
 async def test_what_cannot_be_recorded_is_not_done_and_an_operator_that_starts_anew_ends_what_was_begun(

@@ -21,8 +21,8 @@ WHOLE: dict[type[Site], dict[str, Any]] = {
     RedisSite: BACKUP | {"replicas": 2},
     QdrantSite: BACKUP | {"replicas": 2, "collections": [{"name": "articles", "dimensions": 3}]},
 }
-ADDED = {RedisSite: "copies", QdrantSite: "peers"}
-"""What the configuration says once the volumes of the other servers are known: the last that is made."""
+ADDED = {Site: "founded", RedisSite: "copies", QdrantSite: "peers"}
+"""What the configuration says once the first server answers, or others have volumes: the last that is made."""
 QUIET = 200
 """So many turns of the loop without a write: what is made next waits for controllers."""
 
@@ -38,11 +38,10 @@ def written(api: KubeApi) -> int:
 
 
 def is_whole(asked: Site) -> bool:
-    added = ADDED.get(type(asked))
     if not asked.is_ready():
         return False
     config = asked.api.get("configmaps", NAMESPACE, f"{asked.default}-config")
-    return added is None or bool(config["data"][added])
+    return bool(config["data"][ADDED[type(asked)]])
 
 
 async def until_written(asked: Site, number: int) -> bool:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from kgents_operator.source import Leadership, Standby, lease
+from kgents_operator.kinds import PODS
+from kgents_operator.source import Leadership, Standby, Writer, lease
 from kgents_shared.kubernetes.client import ApiClient
+from kgents_shared.kubernetes.error import ApiError
 from kgents_shared.runtime.clock import SystemClock
 from support.kube_api import KubeApi
 from support.operated import NAMESPACE
@@ -31,6 +33,7 @@ class Instance:
         self.leadership = Leadership(client, SystemClock(), NAMESPACE, name)
         self.is_working = False
         self.times = 0
+        self.ended_s = 0.0
 
     async def run(self) -> None:
         await self.leadership.run(self._work)
@@ -40,7 +43,7 @@ class Instance:
         try:
             await asyncio.Event().wait()
         finally:
-            self.is_working = False
+            self.is_working, self.ended_s = False, SystemClock().monotonic_s()
 
 
 async def test_the_second_waits_until_the_first_is_gone(api: KubeApi, kubeconfig: Path) -> None:
@@ -92,6 +95,28 @@ async def test_who_works_sees_whether_another_would_take_over(api: KubeApi, kube
             async with running(two.run(lambda: False)):
                 await eventually(lambda: one.is_there)
             await eventually(lambda: not one.is_there, lease.TTL_S * 4)
+
+
+@pytest.mark.parametrize("api", ["fake"], indirect=True)
+async def test_a_server_that_does_not_answer_ends_the_work_in_time_and_nothing_is_written_then(
+    api: KubeApi, kubeconfig: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "TTL_S", math.ceil(MACHINE.limit_s(3)))
+    monkeypatch.setattr(lease, "MARGIN_S", MACHINE.limit_s(1))
+    monkeypatch.setattr(lease, "RENEW_S", MACHINE.limit_s(1.8))
+    clock = SystemClock()
+    async with ApiClient(kubeconfig, "", clock) as client:
+        one = Instance(client, "one")
+        writer = Writer(client, "one", lambda: one.leadership.left_s > 0)
+        async with running(one.run()):
+            await eventually(lambda: one.is_working)
+            api.hang()
+            renewed_s = clock.monotonic_s() + one.leadership.left_s - (lease.TTL_S - lease.MARGIN_S)
+            await eventually(lambda: not one.is_working, lease.TTL_S * 4)
+            assert one.ended_s - renewed_s < lease.TTL_S, "another one may begin then"
+            with pytest.raises(ApiError, match="found its time over"):
+                await writer.delete(PODS, NAMESPACE, "orders-0", "u-1")
+            api.flow()
 
 
 def names(api: KubeApi) -> list[str]:

@@ -129,6 +129,9 @@ def test_the_first_peer_founds_the_others_join_and_none_founds_a_second_cluster(
     refused = started(pods, "vectors-0")
     assert refused.returncode == 1
     assert "found none, and data-vectors-1 data-vectors-2 of other peers: not started" in refused.stderr
+    (pods.folder / "config" / "peers").write_text("")
+    (pods.folder / "config" / "founded").write_text("yes")
+    assert "found none: not started" in started(pods, "vectors-0").stderr, "alone, too"
     (pods.folder / "data" / "storage" / "raft_state.json").write_text("{}")
     assert started(pods, "vectors-0").stdout == own.format("vectors-0"), "it has its data"
 

@@ -197,6 +197,9 @@ async def test_a_replica_follows_and_an_empty_primary_never_empties_it(pods: Pod
     assert f"expected {REPLICA} to say whether it has keys, found no address" in refused(primary)
     assert pods.cli(REPLICA, "app", "get", "kept") == "7"
     assert not replica.is_ready(), "it does not follow now"
+    (pods.folder / "config" / "copies").write_text("")
+    (pods.folder / "config" / "founded").write_text("yes")
+    assert "expected the data of the primary in" in refused(primary), "with no replica to ask, too"
 
 
 async def test_users_have_the_least_rights_and_nothing_is_in_the_clear(pods: Pods, primary: Pod) -> None:
@@ -226,6 +229,7 @@ async def test_copies_are_whole_kept_in_number_and_can_be_restored(pods: Pods, p
     for day in (1, 2, 3):
         (backups / f"cache-2026010{day}T000000Z.rdb").write_text("an older copy")
     (backups / "others-20260101T000000Z.rdb").write_text("not ours")
+    (backups / "cache-20260104T000000Z.rdb.part").write_text("ended in the middle")
     job = pods.objects["CronJob", "cache-backup"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]
     command, script = job["command"]
     environment = pods.environment(job, primary.data) | {"REDISCLI_AUTH": pods.password("backup")}

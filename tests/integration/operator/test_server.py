@@ -230,6 +230,15 @@ async def test_what_is_no_whole_server_is_never_overwritten(pod: Pod) -> None:
     assert (pod.data / "precious").read_text() == "mine"
 
 
+async def test_a_server_that_has_answered_never_starts_as_an_empty_one(pod: Pod) -> None:
+    (pod.folder / "config" / "founded").write_text("yes")
+    pod.begin()
+    assert pod.process is not None
+    assert pod.process.wait(60) == 1
+    assert "expected the data of this server" in (pod.folder / "log").read_text()
+    assert not pod.data.exists()
+
+
 async def test_dumps_are_kept_in_number_and_can_be_restored(pod: Pod) -> None:
     await pod.start()
     app = pod.secret("credentials")
@@ -244,6 +253,7 @@ async def test_dumps_are_kept_in_number_and_can_be_restored(pod: Pod) -> None:
         old = pod.folder / "backups" / f"orders-2026010{second + 1}T000000Z.dump"
         old.write_text("an older dump")
     (pod.folder / "backups" / "others-20260101T000000Z.dump").write_text("not ours")
+    (pod.folder / "backups" / "orders-20260104T000000Z.dump.part").write_text("ended in the middle")
     shutil.chown(pod.folder / "backups", owner().pw_uid, owner().pw_gid)
     done = subprocess.run(
         [command, str(pod.folder / script.removeprefix("/"))],
@@ -300,6 +310,9 @@ async def test_the_server_is_restored_to_a_moment_of_the_past(pod: Pod) -> None:
     kept, base = sorted(each for each in backups.iterdir() if each.name.startswith("orders-base-"))
     assert kept == old, "two are kept"
     shutil.rmtree(pod.data)
+    (pod.folder / "config" / "founded").write_text("yes")
+    pod.data.with_name("pgdata.restoring").mkdir()  # of a restore that was ended in the middle
+    shutil.chown(pod.data.with_name("pgdata.restoring"), owner().pw_uid, owner().pw_gid)
     restored = subprocess.run(
         ["sh", str(pod.folder / "config/postgres-restore"), str(base), str(wal), str(pod.data), moment],
         env=pod.environment(("StatefulSet", "orders")), capture_output=True, text=True, timeout=60, check=False,

@@ -48,6 +48,8 @@ def test_a_dry_run_names_what_is_taken_then_and_nothing_else_is() -> None:
     assert said(decided(begun.status, dryRun=False)) == ("Ended", "Deleted", "end")
     ended = decided(begun.status, dryRun=False).status
     assert said(decided(ended, dryRun=False)) == ("Ended", "Ended", ""), "it is done once"
+    late = decided(begun.status, after_s=61, dryRun=False)
+    assert said(late) == ("Ended", "TooLate", "end"), "what was one of two may be the last one now"
 
 
 def test_without_a_dry_run_or_after_pods_have_changed_nothing_begins() -> None:
@@ -96,5 +98,5 @@ def test_the_rights_are_there_only_when_it_is_switched_on() -> None:
 
     assert rights(Config(disruptions=True)) - rights(Config()) == {
         ("disruptions", "list"), ("disruptions", "watch"), ("disruptions/status", "patch"),
-        ("pods", "list"), ("pods", "delete"),
+        ("pods", "list"), ("pods", "delete"), ("jobs", "create"),
     }  # fmt: skip

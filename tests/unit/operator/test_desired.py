@@ -117,6 +117,26 @@ def digests(documents: list[Json]) -> dict[str, str]:
     }
 
 
+def test_a_server_that_has_answered_once_is_known_to_have_data() -> None:
+    def noted(**found: Json) -> str:
+        places = {("StatefulSet", "orders"): found["server"], ("ConfigMap", "orders-config"): found.get("config", {})}
+        made = desired(OWNER, spec_of(), {}, Observed(places), Images()).objects
+        return next(str(each["data"]["founded"]) for each in made if each["kind"] == "ConfigMap")
+
+    bare: Json = {"metadata": {}, "spec": {}}
+    assert noted(server=bare) == ""
+    assert noted(server=bare | {"status": {"readyReplicas": 1}}) == "yes"
+    assert noted(server=bare, config={"data": {"founded": "yes"}}) == "yes", "while it is away, too"
+    (config,) = (each for each in objects() if each["kind"] == "ConfigMap")
+    assert config["data"]["founded"] == ""
+
+
+def test_a_backup_that_hangs_or_rests_keeps_no_other_from_being_made() -> None:
+    (job,) = (each["spec"] for each in objects(backup=BACKUP) if each["kind"] == "CronJob")
+    assert job["suspend"] is False
+    assert job["jobTemplate"]["spec"]["activeDeadlineSeconds"] == 86400
+
+
 def test_collector_db_finds_server_and_pooler_by_their_labels() -> None:
     marks = {
         each["kind"]: each["spec"]["template"]["metadata"]["labels"].get("kgents.io/database")

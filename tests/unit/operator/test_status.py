@@ -10,13 +10,13 @@ import pytest
 from kgents_operator import postgres_status, qdrant_status, redis_status
 from kgents_operator.answers import CHANGE, again_s
 from kgents_operator.desired import postgres, qdrant, redis
-from kgents_operator.desired.outcome import CLAIM, STATEFULSET, Observed, Place
+from kgents_operator.desired.outcome import CLAIM, STATEFULSET, Observed, Place, Refusal
 from kgents_operator.desired.owner import Owner
 from kgents_operator.images import Images
 from kgents_operator.resources.postgres import PostgresCluster, Status
 from kgents_operator.resources.qdrant import QdrantCluster
 from kgents_operator.resources.redis import RedisCluster
-from kgents_operator.status import ALWAYS, TIME, Figures, timed, unread
+from kgents_operator.status import ALWAYS, TIME, Figures, Findings, differs, timed, unread
 from support import operated
 from support.operated import NOW, seen
 from support.operated_qdrant import qdrant as qdrant_resource
@@ -161,6 +161,54 @@ def test_what_cannot_be_read_is_neither_ready_nor_failed() -> None:
     assert found["Ready"]["lastTransitionTime"] == "2026-01-02T00:00:00Z"
     assert found["MetricsAvailable"]["lastTransitionTime"] == "2026-01-01T00:00:00Z", "it was unknown before"
     assert unread(after, "pods: 403 Forbidden", "2026-01-03T00:00:00Z") == after
+
+
+def answers(found: Status) -> dict[str, tuple[str, str]]:
+    return {each.type: (each.status, each.reason) for each in found.conditions}
+
+
+@pytest.mark.parametrize(
+    "findings",
+    [
+        Findings(is_paused=True),
+        Findings(fault="403 Forbidden"),
+        Findings(refusal=Refusal("NameTaken", "somebody else's")),
+    ],
+)
+def test_what_was_not_compared_is_not_claimed_to_be_as_applied(findings: Findings) -> None:
+    wanted = postgres.desired(OWNER, SPEC, {}, Observed(), Images())
+    found = seen(SPEC, wanted, {(STATEFULSET, "orders"): server(1)})
+    shown = answers(postgres_status.status(msgspec.structs.replace(found, findings=findings)))
+    assert shown["Drift"] == ("Unknown", "NotCompared")
+    assert shown["Accepted"] in (("Unknown", "Paused"), ("Unknown", "NotApplied"), ("False", "NameTaken"))
+    assert shown["Ready"] == ("True", "Running"), "which Kubernetes says"
+
+
+def test_a_volume_grows_until_it_has_grown() -> None:
+    wanted = postgres.desired(OWNER, SPEC, {}, Observed(), Images())
+
+    def grown(has: str, *conditions: Json) -> dict[str, Any]:
+        requests = {"resources": {"requests": {"storage": "2Gi"}}}
+        status = {"capacity": {"storage": has}, "conditions": list(conditions)}
+        claim = {"metadata": {"name": "data-orders-0"}, "spec": requests, "status": status}
+        objects = {(STATEFULSET, "orders"): server(1), (CLAIM, "data-orders-0"): claim}
+        return {each.type: each for each in postgres_status.status(seen(SPEC, wanted, objects)).conditions}
+
+    growing = grown("1Gi", {"type": "FileSystemResizePending", "message": "waiting for the pod to start again"})
+    assert (growing["StorageResize"].status, growing["StorageResize"].reason) == ("Unknown", "Growing")
+    assert growing["StorageResize"].message.endswith(
+        "the volume data-orders-0 has 1Gi; waiting for the pod to start again"
+    )
+    assert "StorageResize" not in grown("2Gi")
+
+
+def test_the_same_figures_are_not_written_each_time_they_are_measured() -> None:
+    before = {"ready": True, "measuredAt": "2026-01-01T00:00:00Z"}
+    assert not differs(before, before | {"measuredAt": "2026-01-01T00:04:59Z"})
+    assert differs(before, before | {"measuredAt": "2026-01-01T00:05:00Z"}), "now and then, so that they are not old"
+    assert differs(before, before | {"measuredAt": "2026-01-01T00:00:30Z", "ready": False})
+    assert differs(before, {"ready": True})
+    assert not differs({"ready": True}, {"ready": True})
 
 
 def test_a_resource_without_a_status_and_a_paused_one_say_what_they_can() -> None:

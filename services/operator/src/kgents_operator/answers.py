@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from kgents_operator.desired.outcome import CLAIM, STATEFULSET, Place, left
+from kgents_operator.desired.outcome import CLAIM, STATEFULSET, Place, claimed, left
 from kgents_operator.status import PROGRESSING, Answer, Lack, Seen, conditions_of
+from kgents_shared.kubernetes.quantity import number
 
 Json = dict[str, Any]
 
@@ -41,8 +42,8 @@ def _not_ready(seen: Seen[Any, Any], name: str, state: Json) -> Lack:
         said = f"Kubernetes makes no pod of {name}, as a quota or a policy may want; try: kubectl describe sts {name}"
         return Lack("NoPod", said)
     said = (
-        f"the pod {name}-0 does not answer; try: kubectl describe pod {name}-0; after a change that was undone: "
-        f"kubectl delete pod {name}-0"
+        f"the pod {name}-0 does not answer; try: kubectl describe pod {name}-0, kubectl logs {name}-0; after a change "
+        f"that was undone: kubectl delete pod {name}-0"
     )
     return Lack("ServerNotReady", said)
 
@@ -85,7 +86,7 @@ def again_s(status: Json, now: datetime) -> float | None:
 
 
 def _time_of(condition: Json) -> datetime:
-    return datetime.strptime(condition["lastTransitionTime"], "%Y-%m-%dT%H:%M:%S%z")
+    return datetime.fromisoformat(condition["lastTransitionTime"])
 
 
 def _is_behind(place: Place, found: Json | None) -> bool:
@@ -97,14 +98,20 @@ def _is_behind(place: Place, found: Json | None) -> bool:
 
 
 def resize(seen: Seen[Any, Any]) -> Iterator[Answer]:
-    """On volumes that are to grow."""
-    for claim, size in list(seen.wanted.growth.items())[:1]:
+    """On volumes that are to grow, until they have."""
+    if seen.findings.growth_fault:
+        yield Answer("StorageResize", "False", "Refused", seen.findings.growth_fault)
+        return
+    for claim in seen.wanted.claims:
         found = seen.objects.get((CLAIM, claim), {})
-        said = (found.get("status") or {}).get("capacity", {}).get("storage", "unknown")
-        if seen.findings.growth_fault:
-            yield Answer("StorageResize", "False", "Refused", seen.findings.growth_fault)
-        else:
-            yield Answer("StorageResize", "Unknown", "Growing", f"{size} is asked for, the volume {claim} has {said}")
+        state = found.get("status") or {}
+        size, has = seen.wanted.growth.get(claim) or claimed(found), state.get("capacity", {}).get("storage")
+        if has is not None and (number(has) or 0) < (number(size) or 0):
+            why = "".join(f"; {each['message']}" for each in state.get("conditions") or () if each.get("message"))
+            yield Answer(
+                "StorageResize", "Unknown", "Growing", f"{size} is asked for, the volume {claim} has {has}{why}"
+            )
+            return
 
 
 def volumes_left(seen: Seen[Any, Any], component: str) -> Iterator[Answer]:

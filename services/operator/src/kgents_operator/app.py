@@ -59,7 +59,7 @@ class _State:
     async def work(self) -> None:
         """As the one operator that works: with nothing remembered of an earlier time."""
         context = self._context
-        writer = Writer(self._client, context.common.instance)
+        writer = Writer(self._client, context.common.instance, lambda: self.leadership.left_s > 0)
         self._operator = Operator(
             context.config,
             self._client,

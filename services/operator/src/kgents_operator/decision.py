@@ -6,13 +6,15 @@ from typing import Any, Final, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from kgents_operator.resources.disruption import Spec, Status, Target, Victim
+from kgents_operator.resources.disruption import Named, Spec, Status, Target
 from kgents_operator.status import TIME
 
 Json = dict[str, Any]
 
 FINAL: Final = ("Ended", "Aborted")
 VICTIMS_MAX: Final = 32
+AT_ONCE: Final = timedelta(minutes=1)
+"""A pod is deleted within this time, or not at all: what was ready when it was planned may be the last one later."""
 IMPOSSIBLE: Final = (
     "a container cannot be paused through the API of Kubernetes, which has no such request, and the operator may run "
     "nothing in a pod: use DeletePod or CutNetwork, or crictl and SIGSTOP on the machine"
@@ -58,19 +60,22 @@ def _running(spec: Spec, status: Status, now: datetime) -> Decision:
     if spec.abort:
         return Decision(replace(status, phase="Aborted", ends_at=_text(now)), "Aborted", "it was aborted", "end")
     if spec.action == "DeletePod":
+        if now > (begun := _time(status.started_at, now)) + AT_ONCE:
+            said = f"it began at {_text(begun)} and was not done at once; nothing is deleted now"
+            return Decision(replace(status, phase="Ended"), "TooLate", said, "end")
         return Decision(replace(status, phase="Ended"), "Deleted", f"{_named(status.pods)} was deleted", "end")
     if now >= (ends := _time(status.ends_at, now)):
         return Decision(replace(status, phase="Ended"), "TimeOver", "its time is over: the network is as it was", "end")
     said = (
-        f"nothing may connect to {_named(status.pods)} until {_text(ends)}; if no operator runs then: kubectl delete "
-        f"networkpolicy {policy_of(spec.target)}, which lets everyone in until one does"
+        f"nothing may connect to {_named(status.pods)} until {_text(ends)}; if no operator runs then, Kubernetes "
+        f"deletes the network policy {policy_of(spec.target)} a minute later, so that everyone is let in until one does"
     )
     return Decision(status, "Cut", said)
 
 
 def _planned(spec: Spec, status: Status, pods: list[Json], now: datetime) -> Decision:
     ready = sorted((each for each in pods if is_ready(each)), key=lambda each: str(each["metadata"]["name"]))
-    found = [Victim(name=each["metadata"]["name"], uid=each["metadata"]["uid"]) for each in ready]
+    found = [Named(name=each["metadata"]["name"], uid=each["metadata"]["uid"]) for each in ready]
     taken = found[:1] if spec.action == "DeletePod" else found[:VICTIMS_MAX]
     where = f"{spec.target.component} of {spec.target.kind} {spec.target.name}"
     if not taken:
@@ -109,7 +114,7 @@ def is_ready(pod: Json) -> bool:
     )
 
 
-def _named(pods: list[Victim]) -> str:
+def _named(pods: list[Named]) -> str:
     return ", ".join(each.name for each in pods)
 
 

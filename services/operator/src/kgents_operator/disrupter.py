@@ -1,22 +1,24 @@
 """One Disruption: recorded in the audit trail, then done, ended in time, and recorded again."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 import msgspec
 import structlog
 
-from kgents_operator.decision import Decision, decide, is_cut, left_s, policy_of
+from kgents_operator.decision import FINAL, Decision, decide, is_cut, left_s, policy_of
 from kgents_operator.desired.owner import Owner
+from kgents_operator.desired.timer import reference, timer
 from kgents_operator.journal import Trail
 from kgents_operator.kinds import DISRUPTION_API, PODS
-from kgents_operator.reconcile import PAUSED, TIME_OF_EVENT
-from kgents_operator.resources.disruption import Disruption, Spec, Status
+from kgents_operator.reconcile import PAUSED, TIME_OF_EVENT, passes
+from kgents_operator.resources.disruption import Disruption, Named, Spec, Status
 from kgents_operator.source import Writer
 from kgents_operator.status import TIME, Answer, changes, conditions, timed
 from kgents_operator.store import Objects
 from kgents_shared.contract.audit import BEGUN, DISRUPT, AuditRecord, ended
 from kgents_shared.contract.errors import BusError
+from kgents_shared.kubernetes.error import ApiError
 from kgents_shared.kubernetes.sink import Key
 from kgents_shared.runtime.clock import Clock
 
@@ -53,13 +55,15 @@ class Disrupter:
         trail: Trail,
         targets: Mapping[str, Targets],
         has_standby: Callable[[], bool],
+        image: str,
     ) -> None:
-        """`has_standby`: whether another operator would take over."""
+        """`has_standby`: whether another operator would take over. `image`: of a container that never runs."""
         self._writer = writer
         self._clock = clock
         self._trail = trail
         self._targets = targets
         self._has_standby = has_standby
+        self._image = image
         self._known: dict[str, tuple[str, Key]] = {}  # uid → kind and name of its target
 
     async def run(self, content: Json) -> float | None:
@@ -78,15 +82,12 @@ class Disrupter:
             return None
         self._known[owner.uid] = spec.target.kind, (owner.namespace, spec.target.name)
         generation = int(content["metadata"].get("generation", 0))
-        pods, refusal = await self._found(owner, spec)
+        pods, refusal = await self._found(owner, spec, before)
         decision = decide(spec, before, generation, pods, refusal, self._clock.now())
         record = recorded(owner, spec, decision.status, self._trail.cluster)
         if decision.act == "begin":
-            try:
-                await self._trail.record(record)
-            except BusError as error:
-                decision = Decision(before, "NotRecorded", f"nothing is done without a record of it: {error}")
-        elif decision.act == "end" and spec.action == "DeletePod" and decision.status.phase == "Ended":
+            decision = await self._begin(owner, spec, before, decision, record)
+        elif decision.reason == "Deleted":
             for each in decision.status.pods:
                 await self._writer.delete(PODS, owner.namespace, each.name, each.uid)
         await self._say(owner, content.get("status") or {}, generation, decision)
@@ -97,17 +98,45 @@ class Disrupter:
             return left_s(decision.status, self._clock.now())
         return AGAIN_S if decision.reason in FOR_NOW else None
 
-    async def _found(self, owner: Owner, spec: Spec) -> tuple[list[Json], str]:
+    async def _begin(
+        self, owner: Owner, spec: Spec, before: Status, decision: Decision, record: AuditRecord
+    ) -> Decision:
+        """Record it, and let Kubernetes know when a cut is over. What cannot be recorded does not begin."""
+        try:
+            await self._trail.record(record)
+        except BusError as error:
+            return Decision(before, "NotRecorded", f"nothing is done without a record of it: {error}")
+        if spec.action != "CutNetwork":
+            return decision
+        made = (await self._writer.start_timer(timer(owner, self._image, spec.duration_seconds)))["metadata"]
+        begun = msgspec.structs.replace(decision.status, timer=Named(name=made["name"], uid=made["uid"]))
+        return msgspec.structs.replace(decision, status=begun)
+
+    async def _found(self, owner: Owner, spec: Spec, before: Status) -> tuple[list[Json], str]:
         """The pods that it may take, and why the target can lose none now."""
+        if before.phase in FINAL:
+            return [], ""
         target, key = spec.target, (owner.namespace, spec.target.name)
         resource = self._targets[target.kind].content(key)
         if resource is None:
             return [], f"expected the {target.kind} {target.name} in this namespace, found none"
         if (resource["metadata"].get("annotations") or {}).get(PAUSED) == "true":
             return [], f"the {target.kind} {target.name} is paused: nothing of it is changed"
-        if spec.action == "CutNetwork" and not self._has_standby():
-            return [], ALONE
+        if spec.action == "CutNetwork" and before.phase != "Running" and (lack := await self._lack(owner, spec)):
+            return [], lack
         return await self._writer.pods(owner.namespace, selected(owner, spec)), ""
+
+    async def _lack(self, owner: Owner, spec: Spec) -> str:
+        """What would not end a cut; empty: it ends whatever becomes of this operator."""
+        if not self._has_standby():
+            return ALONE
+        try:
+            await self._writer.start_timer(timer(owner, self._image, spec.duration_seconds), is_trial=True)
+        except ApiError as error:
+            if passes(error):
+                raise
+            return f"expected to make the Job that ends the cut where no operator runs, found: {error}"
+        return ""
 
     async def _say(self, owner: Owner, before: Json, generation: int, decision: Decision) -> None:
         is_accepted = decision.status.phase != "Refused" and decision.reason != "NotRecorded"
@@ -158,9 +187,9 @@ def selected(owner: Owner, spec: Spec) -> dict[str, str]:
     return found.selector(target.component)
 
 
-def closed(disruptions: Objects, owner: Owner, clock: Clock) -> Iterator[str]:
-    """The network policies of a resource that let nothing in now."""
-    now = clock.now()
+def closed(disruptions: Objects, owner: Owner, clock: Clock) -> dict[str, Json]:
+    """The network policies of a resource that let nothing in now, each with the reference to what ends that."""
+    found, now = dict[str, Json](), clock.now()
     for (namespace, _), each in disruptions.found.items():
         try:
             spec = msgspec.convert(each.content, Disruption).spec
@@ -168,10 +197,10 @@ def closed(disruptions: Objects, owner: Owner, clock: Clock) -> Iterator[str]:
         except msgspec.ValidationError:
             continue  # of a definition of another version: what it asks for is not known, and not done
         target = spec.target
-        if (namespace, target.kind, target.name) == (owner.namespace, owner.kind, owner.name) and is_cut(
-            spec, status, now
-        ):
-            yield policy_of(target)
+        is_of = (namespace, target.kind, target.name) == (owner.namespace, owner.kind, owner.name)
+        if is_of and status.timer is not None and is_cut(spec, status, now):
+            found[policy_of(target)] = reference(status.timer.name, status.timer.uid)
+    return found
 
 
 def recorded(owner: Owner, spec: Spec, status: Status, cluster: str) -> AuditRecord:

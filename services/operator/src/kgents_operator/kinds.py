@@ -67,6 +67,8 @@ SECRETS: Final = Api("Secret", "", "v1", "secrets", ("create",))
 """`patch` and `get` would read them; a creation that meets one that is there only learns that."""
 PODS: Final = Api("Pod", "", "v1", "pods", ("list", "delete"))
 """For disruptions alone."""
+JOBS: Final = Api("Job", "batch", "v1", "jobs", ("create",))
+"""As above: what ends a cut where no operator runs."""
 EVENTS: Final = Api("Event", "events.k8s.io", "v1", "events", ("create",))
 LEASES: Final = Api("Lease", "coordination.k8s.io", "v1", "leases", ("get", "create", "update"))
 JOURNAL: Final = Api("ConfigMap", "", "v1", "configmaps", ("get", "create", "patch"))

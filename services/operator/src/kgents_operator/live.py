@@ -9,6 +9,8 @@ from kgents_operator.desired.owner import DESIRED, MANAGER, Owner, digest
 Json = dict[str, Any]
 
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+Mark = tuple[str, str]
+"""The digest of what was applied last, and that of the fields which are ours."""
 
 
 class Live(Struct, frozen=True):
@@ -25,6 +27,11 @@ class Live(Struct, frozen=True):
         return str((self.content["metadata"].get("annotations") or {}).get(DESIRED, ""))
 
     @property
+    def mark(self) -> "Mark":
+        """Another one than after our last apply: somebody else has changed it since."""
+        return self.desired, self.fields
+
+    @property
     def version(self) -> str:
         """As the API server counts them."""
         return str(self.content["metadata"].get("resourceVersion", ""))
@@ -32,6 +39,14 @@ class Live(Struct, frozen=True):
     @property
     def uid(self) -> str:
         return str(self.content["metadata"].get("uid", ""))
+
+    def is_of_earlier(self, owner: Owner) -> bool:
+        """Whether it belongs to one of the same name that was deleted since, and goes with it."""
+        controllers = [each for each in self.content["metadata"].get("ownerReferences") or () if each.get("controller")]
+        return any(
+            (each["kind"], each["name"]) == (owner.kind, owner.name) and each["uid"] != owner.uid
+            for each in controllers
+        )
 
     def is_of(self, owner: Owner) -> bool:
         """Whether it belongs to the resource: by its controller, or without one by our labels."""

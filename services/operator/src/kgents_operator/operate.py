@@ -2,7 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -146,13 +147,29 @@ class Loop:
             self._tries.pop(key, None)
             self._touch_in(again_s, key)
         except (ApiError, TimeoutError) as error:
-            tries = self._tries[key] = self._tries.get(key, 0) + 1
-            pause_s = min(LONGEST_S, FIRST_S * 2 ** min(tries - 1, 10)) * random.uniform(0.5, 1.0)  # noqa: S311 - spread
-            _log.warning("not_reconciled", resource="/".join(key), error=str(error), retry_in_s=round(pause_s, 1))
-            self._touch_in(pause_s, key)
+            self._try_again(key, error)
+        except Exception as error:  # noqa: BLE001 - a fault of ours in one resource must not end the work for all
+            _log.exception("reconcile_failed", resource="/".join(key))
+            self._try_again(key, error)
+            await self._admit(key, error)
         finally:
             self._running.discard(key)
             self._news.set()
+
+    def _try_again(self, key: Key, error: Exception) -> None:
+        tries = self._tries[key] = self._tries.get(key, 0) + 1
+        pause_s = min(LONGEST_S, FIRST_S * 2 ** min(tries - 1, 10)) * random.uniform(0.5, 1.0)  # noqa: S311 - spread
+        if isinstance(error, ApiError) and error.retry_after_s is not None:
+            pause_s = min(LONGEST_S, max(pause_s, error.retry_after_s))
+        _log.warning("not_reconciled", resource="/".join(key), error=str(error), retry_in_s=round(pause_s, 1))
+        self._touch_in(pause_s, key)
+
+    async def _admit(self, key: Key, error: Exception) -> None:
+        """Let the status of a resource that the operator fails on say so, if it can."""
+        if (content := self.content(key)) is not None:
+            fault = f"the operator fails on this resource, as its log says: {type(error).__name__}"
+            with suppress(Exception):  # the status may be what it fails on
+                await self._work.doubt(content, fault)
 
     def _touch_in(self, pause_s: float | None, key: Key) -> None:
         """Let it be its turn after some seconds, in place of what was to be before; None: never by itself."""
@@ -222,7 +239,7 @@ def _reconciler(  # the children come last
     writer: Writer,
     clock: Clock,
     figures: Callable[[str, Sequence[str]], Figures],
-    closed: Callable[[Owner], Iterable[str]],
+    closed: Callable[[Owner], Mapping[str, Json]],
     journal: Journal,
     children: Mapping[str, Objects],
 ) -> Work:
@@ -260,13 +277,13 @@ class Operator:
         self._loops = list(loops.values())
         self._disruptions: Objects | None = None
         if config.disruptions:
-            disrupter = Disrupter(writer, clock, trail, loops, has_standby)
+            disrupter = Disrupter(writer, clock, trail, loops, has_standby, config.images.curl)
             loop = Loop(DISRUPTION_API, (), config, client, clock, lambda _: disrupter)
             self._disruptions = loop.resources
             self._loops.append(loop)
 
-    def _closed(self, owner: Owner) -> Iterable[str]:
-        return () if self._disruptions is None else closed(self._disruptions, owner, self._clock)
+    def _closed(self, owner: Owner) -> Mapping[str, Json]:
+        return {} if self._disruptions is None else closed(self._disruptions, owner, self._clock)
 
     @property
     def fault(self) -> str:

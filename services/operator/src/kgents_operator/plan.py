@@ -11,7 +11,7 @@ from msgspec import Struct
 from kgents_operator.desired.outcome import STATEFULSET, Desired, Place
 from kgents_operator.desired.owner import DESIRED, Owner
 from kgents_operator.kinds import BY_KIND
-from kgents_operator.live import Live
+from kgents_operator.live import Live, Mark
 
 Json = dict[str, Any]
 
@@ -22,9 +22,7 @@ class Apply(Struct, frozen=True):
     place: Place
     document: Json
     is_repair: bool = False
-    """Whether it is as it was applied before, so that somebody else has changed the object."""
-    is_new: bool = False
-    """Whether no such object is known: one of somebody else's may be there."""
+    """Whether somebody else has changed or deleted the object since it was applied: another operator, too."""
 
 
 class Remove(Struct, frozen=True):
@@ -44,14 +42,14 @@ class Grow(Struct, frozen=True):
 Step = Apply | Remove | Grow
 
 
-def plan(owner: Owner, wanted: Desired[Any], found: Mapping[Place, Live], applied: Mapping[Place, str]) -> list[Step]:
+def plan(owner: Owner, wanted: Desired[Any], found: Mapping[Place, Live], applied: Mapping[Place, Mark]) -> list[Step]:
     """The steps, in their order.
 
     Args:
         owner: the resource.
         wanted: what there should be.
         found: what carries our labels.
-        applied: the fields that were ours after the last apply; a place is missing after a start: it is applied once,
+        applied: the mark of each object after its last apply; a place is missing after a start: it is applied once,
             which changes nothing where nothing differs.
     """
     if wanted.refusal is not None:
@@ -61,16 +59,17 @@ def plan(owner: Owner, wanted: Desired[Any], found: Mapping[Place, Live], applie
     return [*steps, *_removed(owner, wanted, found)]
 
 
-def _applied(wanted: Desired[Any], found: Mapping[Place, Live], applied: Mapping[Place, str]) -> Iterator[Apply]:
+def _applied(wanted: Desired[Any], found: Mapping[Place, Live], applied: Mapping[Place, Mark]) -> Iterator[Apply]:
     for document in wanted.objects:
         place = document["kind"], document["metadata"]["name"]
-        current = found.get(place)
+        current, last = found.get(place), applied.get(place)
         if current is None:
-            yield Apply(place, document, is_new=True)
+            yield Apply(place, document, is_repair=last is not None)
             continue
         is_same = current.desired == document["metadata"]["annotations"][DESIRED]
-        if not is_same or current.fields != applied.get(place):
-            yield Apply(place, document, is_repair=place in applied and is_same)
+        if not is_same or current.mark != last:
+            is_ours = last is not None and current.desired == last[0]
+            yield Apply(place, document, is_repair=last is not None and (is_same or not is_ours))
 
 
 def _removed(owner: Owner, wanted: Desired[Any], found: Mapping[Place, Live]) -> Iterator[Remove]:

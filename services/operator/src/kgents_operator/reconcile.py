@@ -1,7 +1,7 @@
 """One resource: what there is → desired → plan → steps → status. Called again and again, it ends in the same."""
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -15,11 +15,11 @@ from kgents_operator.desired.owner import DESIRED, RESTART, Owner
 from kgents_operator.desired.postgres import CLUSTER
 from kgents_operator.journal import Journal
 from kgents_operator.kinds import BY_KIND
-from kgents_operator.live import Live, live
+from kgents_operator.live import Live, Mark, live
 from kgents_operator.managed import Managed
 from kgents_operator.plan import Apply, Grow, Remove, foreign, plan
 from kgents_operator.source import Writer
-from kgents_operator.status import TIME, Figures, Findings, Seen, changes, timed, unread
+from kgents_operator.status import TIME, Figures, Findings, Seen, changes, differs, timed, unread
 from kgents_operator.store import Objects, children
 from kgents_shared.kubernetes.error import ApiError
 from kgents_shared.runtime.clock import Clock
@@ -31,6 +31,9 @@ CONTESTED: Final = 3
 """So many repairs of one object within …"""
 CONTESTED_S: Final = 600.0
 """… this time, in seconds, are a fight with somebody: then its repairs wait until the first of them is so old."""
+
+LASTING: Final = 3
+"""So many runs in a row fail of what may pass by itself until the status says so: a busy server gets no more to do."""
 
 SERVERS: Final = (STATEFULSET, CLUSTER)
 """What has the data: its changes are in the audit trail."""
@@ -48,8 +51,19 @@ class NameTaken(Exception):  # noqa: N818 - a finding, no error
         self.refusal = refusal
 
 
+class Remembered:
+    """Of one resource, between two runs: what saves requests, and whether a fault passes or lasts."""
+
+    def __init__(self) -> None:
+        self.policy: tuple[Owner, str] | None = None  # what would become of its volumes
+        self.applied: dict[Place, Mark] = {}
+        self.repairs: defaultdict[Place, deque[float]] = defaultdict(deque)
+        self.with_secrets: str | None = None  # the value of the annotation for which there are Secrets
+        self.faults = 0  # runs in a row that failed
+
+
 class Reconciler:
-    """Keeps what is remembered between two runs: only what saves requests."""
+    """Makes and keeps what the resources of one kind stand for."""
 
     def __init__(
         self,
@@ -59,10 +73,13 @@ class Reconciler:
         clock: Clock,
         stores: Mapping[str, Objects],
         figures: Callable[[str, Sequence[str]], Figures],
-        closed: Callable[[Owner], Iterable[str]],
+        closed: Callable[[Owner], Mapping[str, Json]],
         journal: Journal,
     ) -> None:
-        """`closed`: the network policies of a resource that let nothing in now, since a Disruption asks for it."""
+        """`closed`: the network policies of a resource that let nothing in now, since a Disruption asks for it.
+
+        Each has the reference to what ends that where no operator runs.
+        """
         self._kind = kind
         self._config = config
         self._writer = writer
@@ -71,23 +88,17 @@ class Reconciler:
         self._figures = figures
         self._closed = closed
         self._journal = journal
-        self._policies: dict[str, tuple[Owner, str]] = {}  # uid → what would become of the volumes of a resource
-        self._applied: dict[tuple[str, Place], str] = {}  # uid and place → our fields after the last apply
-        self._with_secrets: dict[str, str] = {}  # uid → the value of the annotation for which there are Secrets
-        self._repairs: defaultdict[tuple[str, Place], deque[float]] = defaultdict(deque)
+        self._remembered: defaultdict[str, Remembered] = defaultdict(Remembered)  # by uid
 
     def forget(self, uid: str) -> None:
         """A resource is gone."""
-        if (policy := self._policies.pop(uid, None)) is not None:
+        if (policy := self._remembered.pop(uid, Remembered()).policy) is not None:
             self._journal.note(policy[0], "was deleted", before={"deletionPolicy": policy[1]})
-        self._with_secrets.pop(uid, None)
-        for known in (self._applied, self._repairs):
-            for key in [each for each in known if each[0] == uid]:
-                del known[key]
 
     def compare_again(self) -> None:
         """Secrets may have been deleted, which no watch shows."""
-        self._with_secrets.clear()
+        for each in self._remembered.values():
+            each.with_secrets = None
 
     async def run(self, content: Json) -> float | None:
         """Do what is to be done for one resource; returns after how many seconds again.
@@ -97,7 +108,9 @@ class Reconciler:
             TimeoutError: no answer in time.
         """
         owner, spec, refusal = self._read(content)
-        self._policies[owner.uid] = owner, spec.deletion_policy
+        remembered = self._remembered[owner.uid]
+        if refusal is None:
+            remembered.policy = owner, spec.deletion_policy
         annotations = content["metadata"].get("annotations") or {}
         is_paused = annotations.get(PAUSED) == "true"
         cut_error = await self._end_cuts(owner)
@@ -109,8 +122,12 @@ class Reconciler:
         error: ApiError | TimeoutError | None = None
         if not is_paused and wanted.refusal is None:
             findings, error = await self._do(owner, spec, annotations, wanted, found)
+        error = error or cut_error
+        remembered.faults = 0 if error is None else remembered.faults + 1
+        if error is not None and passes(error) and remembered.faults < LASTING:
+            raise error
         again = await self._say(content, owner, spec, wanted, findings)
-        if (error := error or cut_error) is not None:
+        if error is not None:
             raise error
         return again
 
@@ -118,28 +135,29 @@ class Reconciler:
         self, owner: Owner, spec: Any, annotations: dict[str, str], found: Mapping[Place, Live]
     ) -> Desired[Any]:
         objects = {place: each.content for place, each in found.items()}
-        needed = self._kind.several_by if spec.replicas > 1 else ""
-        is_served = await self._writer.is_served(needed) if needed else None
+        is_served: bool | None = True if (CLUSTER, owner.name) in objects else None
+        if is_served is None and self._kind.several_by and spec.replicas > 1:
+            is_served = await self._writer.is_served(self._kind.several_by)
         observed = Observed(objects, is_cnpg_served=is_served)
-        if is_served is None and ("Cluster", owner.name) in objects:
-            observed = Observed(objects, is_cnpg_served=True)
         wanted = self._kind.desired(owner, spec, annotations, observed, self._config.images)
-        if closed := {("NetworkPolicy", each) for each in self._closed(owner)}:
-            made = [
-                shut(each) if (each["kind"], each["metadata"]["name"]) in closed else each for each in wanted.objects
-            ]
-            return msgspec.structs.replace(wanted, objects=made)
-        return wanted
+        closed = self._closed(owner)
+        made = [
+            shut(each, closed[name])
+            if each["kind"] == "NetworkPolicy" and (name := each["metadata"]["name"]) in closed
+            else each
+            for each in wanted.objects
+        ]
+        return msgspec.structs.replace(wanted, objects=made)
 
     async def _end_cuts(self, owner: Owner) -> ApiError | TimeoutError | None:
         """First of all, and where nothing else is changed, too: whatever becomes of the resource, a cut ends in time.
 
         Returns why one could not be ended.
         """
-        closed = set(self._closed(owner))
+        closed = self._closed(owner)
         try:
             for place, each in self._children(owner).items():
-                if place[0] == "NetworkPolicy" and place[1] not in closed and (document := opened(each.content)):
+                if place[0] == "NetworkPolicy" and place[1] not in closed and (document := opened(owner, each.content)):
                     await self._apply(owner, Apply(place, document))
         except (ApiError, TimeoutError) as error:
             return error
@@ -157,11 +175,12 @@ class Reconciler:
             made = await self._make_secrets(owner, spec, annotations, wanted)
             if made and any(kind in SERVERS for kind, _ in found):
                 await self._say_renewed(owner, made)
-            for step in plan(owner, wanted, found, self._applied_to(owner)):
+            for step in plan(owner, wanted, found, self._remembered[owner.uid].applied):
                 if isinstance(step, Grow):
                     growth_fault = await self._grow(owner, step)
                 elif isinstance(step, Remove):
                     await self._writer.delete(BY_KIND[step.place[0]], owner.namespace, step.place[1], step.uid)
+                    self._remembered[owner.uid].applied.pop(step.place, None)
                     self._journal.note(owner, f"{' '.join(step.place)} was removed", before={"uid": step.uid})
                 elif step.is_repair and self._is_contested(owner, step.place):
                     contested.append(" ".join(step.place))
@@ -196,6 +215,11 @@ class Reconciler:
             if current is None:
                 answer = await self._writer.get(BY_KIND[place[0]], owner.namespace, place[1])
                 current = live(answer) if answer is not None else None
+            if current is not None and current.is_of_earlier(owner):
+                message = (
+                    f"{' '.join(place)} is of an earlier {owner.kind} of this name: nothing is made until it is gone"
+                )
+                raise NameTaken(Refusal("EarlierNotGone", message, is_final=False))
             if current is not None and not current.is_of(owner):
                 message = (
                     f"expected no {' '.join(place)} of somebody else's, found one: nothing is changed; rename or "
@@ -208,7 +232,7 @@ class Reconciler:
     ) -> list[str]:
         """Those that are not there; returns their names."""
         rotation, made = f"{annotations.get(RESTART, '')}/{spec.tls.secret_name}", list[str]()
-        if self._with_secrets.get(owner.uid) == rotation:
+        if self._remembered[owner.uid].with_secrets == rotation:
             return made
         for document in self._kind.secrets(owner, wanted.names, spec, self._clock.now()):
             if await self._writer.create_secret(document):
@@ -216,7 +240,7 @@ class Reconciler:
                 made.append(name)
                 _log.info("secret_made", namespace=owner.namespace, name=name)
                 self._journal.note(owner, f"Secret {name} was made", after={"rotation": annotations.get(RESTART, "")})
-        self._with_secrets[owner.uid] = rotation
+        self._remembered[owner.uid].with_secrets = rotation
         return made
 
     async def _say_renewed(self, owner: Owner, secrets: list[str]) -> None:
@@ -232,9 +256,10 @@ class Reconciler:
         api = BY_KIND[step.place[0]]
         answer = await self._writer.apply(api, step.document)
         taken = self._stores[api.kind].put((owner.namespace, step.place[1]), answer)
-        self._applied[owner.uid, step.place] = taken.fields
+        remembered = self._remembered[owner.uid]
+        remembered.applied[step.place] = taken.mark
         if step.is_repair:
-            self._repairs[owner.uid, step.place].append(self._clock.monotonic_s())
+            remembered.repairs[step.place].append(self._clock.monotonic_s())
         _log.info("applied", kind=api.kind, namespace=owner.namespace, name=step.place[1], is_repair=step.is_repair)
 
     def _note_applied(self, owner: Owner, step: Apply, before: Live | None) -> None:
@@ -262,13 +287,10 @@ class Reconciler:
         return ""
 
     def _is_contested(self, owner: Owner, place: Place) -> bool:
-        times, now_s = self._repairs[owner.uid, place], self._clock.monotonic_s()
+        times, now_s = self._remembered[owner.uid].repairs[place], self._clock.monotonic_s()
         while times and now_s - times[0] > CONTESTED_S:
             times.popleft()
         return len(times) >= CONTESTED
-
-    def _applied_to(self, owner: Owner) -> dict[Place, str]:
-        return {place: fields for (uid, place), fields in self._applied.items() if uid == owner.uid}
 
     def _children(self, owner: Owner) -> dict[Place, Live]:
         stores = [each for kind, each in self._stores.items() if kind in BY_KIND]
@@ -303,7 +325,7 @@ class Reconciler:
         before, now = content.get("status") or {}, self._clock.now()
         seen = Seen(spec, wanted, objects, findings, figures, generation, before, now)
         after = timed(self._kind.status(seen), before, now.strftime(TIME))
-        if after != before:
+        if differs(before, after):
             await self._writer.put_status(self._kind.api, owner, after)
             await self._writer.events(owner, list(changes(before, after)), now.strftime(TIME_OF_EVENT))
         return again_s(after, now)
@@ -320,6 +342,11 @@ class Reconciler:
     def _owner(self, content: Json) -> Owner:
         metadata, api = content["metadata"], self._kind.api
         return Owner(metadata["name"], metadata.get("namespace", ""), metadata["uid"], api.api_version, api.kind)
+
+
+def passes(error: ApiError | TimeoutError) -> bool:
+    """Whether it may be over by itself: no answer, a conflict, or a server that is busy or fails."""
+    return isinstance(error, TimeoutError) or error.status in (0, 409, 429) or error.status >= 500
 
 
 def shown(server: Json) -> Json:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import yaml
 
 from kgents_operator.config import Config
-from kgents_operator.kinds import CHILDREN, DISRUPTION_API, EVENTS, JOURNAL, LEASES, PODS, RESOURCES, SECRETS, Api
+from kgents_operator.kinds import CHILDREN, DISRUPTION_API, EVENTS, JOBS, JOURNAL, LEASES, PODS, RESOURCES, SECRETS, Api
 
 NAME: Final = "kgents-operator"
 
@@ -29,7 +29,7 @@ def roles(config: Config) -> list[dict[str, Any]]:
 
 def disruption_rules() -> list[dict[str, Any]]:
     """What Disruptions need besides."""
-    return [_rule(DISRUPTION_API), _status(DISRUPTION_API), _rule(PODS)]
+    return [_rule(DISRUPTION_API), _status(DISRUPTION_API), _rule(PODS), _rule(JOBS)]
 
 
 def _role(kind: str, metadata: dict[str, str], rules: list[dict[str, Any]]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What was found of a resource → its status: what is so for every kind. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Generic, Literal, TypeVar
 
 import msgspec
@@ -22,6 +22,8 @@ N = TypeVar("N")
 
 TIME: Final = "%Y-%m-%dT%H:%M:%SZ"
 MESSAGE_CHARS_MAX: Final = 1000
+MEASURED: Final = timedelta(minutes=5)
+"""So old may the time of figures become that are still the same: each write of a status is one for all who watch."""
 PAUSED: Final = "Paused"
 PROGRESSING: Final = "Progressing"
 ALWAYS: Final = ("Accepted", "Ready", "Drift", "MetricsAvailable")
@@ -123,7 +125,7 @@ def stated(
     answers = [_accepted(findings), ready, *answers, *_common(findings, seen.figures, has_figures=has_figures)]
     return type_(
         observed_generation=seen.generation,
-        phase=_phase(ready, server, is_refused=findings.refusal is not None),
+        phase=_phase(ready, server, is_refused=findings.refusal is not None and findings.refusal.is_final),
         ready=ready.status == "True",
         endpoint=names.endpoint if server is not None else None,
         measured_at=seen.figures.measured_at if has_figures else None,
@@ -184,6 +186,14 @@ def unread(before: Json, fault: str, now: str) -> Json:
     return kept | {"conditions": [*found, *(known[each] for each in known if each == PAUSED)]}
 
 
+def differs(before: Json, after: Json) -> bool:
+    """Whether it is to be written: not because figures that are the same were measured again, but now and then."""
+    old, new = before.get("measuredAt"), after.get("measuredAt")
+    if old is None or new is None or datetime.fromisoformat(new) - datetime.fromisoformat(old) >= MEASURED:
+        return after != before
+    return after | {"measuredAt": old} != before
+
+
 def changes(before: Json, after: Json) -> Iterator[Json]:
     """The conditions whose status or reason is another one: what an event says."""
     known = conditions_of(before)
@@ -200,6 +210,8 @@ def _accepted(findings: Findings) -> Answer:
         return Answer("Accepted", state, findings.refusal.reason, findings.refusal.message)
     if findings.fault:
         return Answer("Accepted", "Unknown", "NotApplied", findings.fault)
+    if findings.is_paused:
+        return Answer("Accepted", "Unknown", PAUSED, "what is asked for is neither compared nor applied meanwhile")
     return Answer("Accepted", "True", "Applied", "everything that it stands for is applied")
 
 
@@ -243,8 +255,13 @@ def _common(findings: Findings, figures: Figures, *, has_figures: bool) -> Itera
 def _drift(findings: Findings) -> Answer:
     """Whether somebody changes what is ours."""
     if findings.contested:
-        said = f"somebody changes {', '.join(findings.contested)} again and again; repairs pause: find who does"
+        said = (
+            f"somebody changes or deletes {', '.join(findings.contested)} again and again; repairs pause: find who "
+            "does, such as a second operator with another Lease"
+        )
         return Answer("Drift", "True", "Contested", said)
     if findings.foreign:
         return Answer("Drift", "True", "ForeignContainers", f"somebody added {', '.join(findings.foreign)}")
+    if findings.refusal is not None or findings.fault or findings.is_paused:
+        return Answer("Drift", "Unknown", "NotCompared", "objects are not compared with what was applied: see Accepted")
     return Answer("Drift", "False", "AsApplied", "all fields of ours are as applied")

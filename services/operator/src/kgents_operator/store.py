@@ -1,6 +1,7 @@
 """What the API server has of our resources and their children: reflectors → objects by place → whose turn it is."""
 
-from collections.abc import Callable, Collection
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from kgents_operator.desired.outcome import Place
@@ -24,6 +25,7 @@ class Objects:
         """`label`: by which an object names its resource."""
         self.api = api
         self.found: dict[Key, Live] = {}
+        self._of_resource: defaultdict[Key, dict[Key, Live]] = defaultdict(dict)
         self._touched = touched
         self._label = label
 
@@ -49,18 +51,36 @@ class Objects:
     def _live(self, found: Json) -> Live:
         return live(found | {"kind": self.api.kind, "apiVersion": self.api.api_version})
 
+    def of_resource(self, resource: Key) -> Mapping[Key, Live]:
+        """Those that name a resource as theirs."""
+        return self._of_resource.get(resource, {})
+
     def _take(self, key: Key, new: Live) -> Live:
+        if key in self.found:
+            self._leave(key)
         self.found[key] = new
-        self._touch(key, new)
+        resource = self._resource_of(key, new)
+        self._of_resource[resource][key] = new
+        self._touched(resource)
         return new
 
     def forget(self, key: Key) -> None:
         """It is gone."""
-        self._touch(key, self.found.pop(key))
+        resource = self._leave(key)
+        del self.found[key]
+        self._touched(resource)
 
-    def _touch(self, key: Key, found: Live) -> None:
-        name = (found.content["metadata"].get("labels") or {}).get(self._label, key[1])
-        self._touched((key[0], name))
+    def _leave(self, key: Key) -> Key:
+        resource = self._resource_of(key, self.found[key])
+        left = self._of_resource[resource]
+        left.pop(key)
+        if not left:
+            del self._of_resource[resource]
+        return resource
+
+    def _resource_of(self, key: Key, found: Live) -> Key:
+        """A resource is its own."""
+        return key[0], (found.content["metadata"].get("labels") or {}).get(self._label, key[1])
 
 
 class Part:
@@ -104,10 +124,9 @@ class Part:
 def children(stores: Collection[Objects], owner: Owner) -> dict[Place, Live]:
     """What carries the labels of one resource."""
     return {
-        (store.api.kind, key[1]): each
+        (store.api.kind, name): each
         for store in stores
-        for key, each in store.found.items()
-        if key[0] == owner.namespace and (each.content["metadata"].get("labels") or {}).get(owner.label) == owner.name
+        for (_, name), each in store.of_resource((owner.namespace, owner.name)).items()
     }
 
 

@@ -13,6 +13,8 @@ BACKUP: Final = "backup"
 FOLDER: Final = "/backups"
 LATE_S: Final = 3600
 """A copy that cannot begin within an hour waits for the next time."""
+LONGEST_S: Final = 24 * 3600
+"""A copy that takes longer hangs: it would keep all others from being made, and none would have failed."""
 
 
 def cronjob(
@@ -24,12 +26,13 @@ def cronjob(
     copies = {"name": "backups", "persistentVolumeClaim": {"claimName": asked.destination.claim_name}}
     template = pod(uid, containers, [config("config", names.config), *volumes, copies], restartPolicy="Never")
     metadata = {"labels": owner.labels(BACKUP)}
-    job = {"backoffLimit": 2, "template": {"metadata": metadata, "spec": template}}
+    job = {"backoffLimit": 2, "activeDeadlineSeconds": LONGEST_S, "template": {"metadata": metadata, "spec": template}}
     return owner.owned("batch/v1", "CronJob", names.backup, BACKUP) | {
         "spec": {
             "schedule": asked.schedule,
             "timeZone": "Etc/UTC",
             "concurrencyPolicy": "Forbid",
+            "suspend": False,  # stated, so that it is put right: a schedule that rests in silence makes no copies
             "startingDeadlineSeconds": LATE_S,
             "successfulJobsHistoryLimit": 3,
             "failedJobsHistoryLimit": 3,

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kgents_operator.desired.owner import Owner, stamped
+from kgents_operator.desired.owner import COMPONENT, Owner, stamped
 
 Json = dict[str, Any]
 
@@ -21,23 +21,25 @@ def policy(owner: Owner, component: str, selected: dict[str, str], rules: list[J
     }
 
 
-def shut(document: Json) -> Json:
-    """The same policy, which lets nothing in, and says what it let in."""
+def shut(document: Json, timer: Json) -> Json:
+    """The same policy, which lets nothing in, says what it let in, and goes with what ends the cut."""
     metadata, let_in = document["metadata"], msgspec.json.encode(document["spec"]["ingress"]).decode()
-    annotations = metadata.get("annotations", {}) | {LET_IN: let_in}
-    spec = document["spec"] | {"ingress": []}
-    return stamped(document | {"metadata": metadata | {"annotations": annotations}, "spec": spec})
+    metadata = metadata | {
+        "annotations": metadata.get("annotations", {}) | {LET_IN: let_in},
+        "ownerReferences": [timer],
+    }
+    return stamped(document | {"metadata": metadata, "spec": document["spec"] | {"ingress": []}})
 
 
-def opened(current: Json) -> Json | None:
-    """The policy as it was before it was shut, by itself alone; None: it is not shut."""
+def opened(owner: Owner, current: Json) -> Json | None:
+    """The policy as it was before it was shut, by itself alone; None: it is not shut, or not by us."""
     metadata = current["metadata"]
-    let_in = (metadata.get("annotations") or {}).get(LET_IN)
-    if let_in is None:
+    try:
+        let_in = msgspec.json.decode((metadata.get("annotations") or {}).get(LET_IN, ""), type=list[Json])
+    except msgspec.DecodeError:
         return None
-    kept = {key: metadata[key] for key in ("name", "namespace", "labels", "ownerReferences") if key in metadata}
-    spec = current["spec"] | {"ingress": msgspec.json.decode(let_in)}
-    return stamped({"apiVersion": API_VERSION, "kind": "NetworkPolicy", "metadata": kept, "spec": spec})
+    found = owner.owned(API_VERSION, "NetworkPolicy", metadata["name"], metadata["labels"][COMPONENT])
+    return stamped(found | {"spec": current["spec"] | {"ingress": let_in}})
 
 
 def everywhere(name: str) -> Json:

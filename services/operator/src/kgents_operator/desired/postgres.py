@@ -6,6 +6,7 @@ from kgents_operator.desired import cnpg, pooler, postgres_backup, postgres_serv
 from kgents_operator.desired.outcome import CLAIM, STATEFULSET, Desired, Observed, Refusal, growth, mismatch
 from kgents_operator.desired.owner import RESTART, Owner, stamped
 from kgents_operator.desired.postgres_names import PostgresNames
+from kgents_operator.desired.stateful import founded
 from kgents_operator.images import Images
 from kgents_operator.resources.postgres import Spec
 
@@ -74,7 +75,7 @@ def _of_ours(
 ) -> list[Json]:
     current = observed.objects.get((STATEFULSET, owner.name))
     found = [
-        postgres_server.configuration(owner, names, spec),
+        postgres_server.configuration(owner, names, spec, founded(observed.objects, names)),
         postgres_server.service(owner, names),
         postgres_server.network(owner, spec),
         postgres_server.statefulset(owner, names, spec, images, restart, current),

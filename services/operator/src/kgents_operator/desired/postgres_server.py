@@ -34,10 +34,14 @@ def volume(spec: Spec) -> Volume:
     return Volume(holds, str(asked.size), asked.storage_class_name, spec.deletion_policy)
 
 
-def configuration(owner: Owner, names: PostgresNames, spec: Spec) -> Json:
+def configuration(owner: Owner, names: PostgresNames, spec: Spec, founded: str = "") -> Json:
     """The ConfigMap: settings and scripts, of which none is a secret."""
     found = {each: file(each) for each in (*SERVER_FILES, *BACKUP_FILES)}
-    found |= {"postgresql.conf": settings.postgresql(spec), "pgbouncer.ini": settings.pgbouncer(spec, names.host)}
+    found |= {
+        stateful.FOUNDED: founded,
+        "postgresql.conf": settings.postgresql(spec),
+        "pgbouncer.ini": settings.pgbouncer(spec, names.host),
+    }
     return owner.owned("v1", "ConfigMap", names.config, DATABASE) | {"data": found}
 
 

@@ -6,6 +6,7 @@ from kgents_operator.desired import qdrant_backup, qdrant_server
 from kgents_operator.desired.outcome import CLAIM, STATEFULSET, Desired, Observed, Place, Refusal, growth, mismatch
 from kgents_operator.desired.owner import RESTART, Owner, stamped
 from kgents_operator.desired.qdrant_names import QdrantNames
+from kgents_operator.desired.stateful import founded
 from kgents_operator.images import Images
 from kgents_operator.resources.qdrant import REPLICAS_MAX, Spec
 
@@ -23,7 +24,7 @@ def desired(
     if refusal := _refusal(names, spec, objects, current, others):
         return Desired(names, refusal=refusal, claims=claims)
     made = qdrant_server.Made(owner, names, spec, images, annotations.get(RESTART, ""))
-    found = [made.configuration(others), made.service(), made.nodes(), made.network()]
+    found = [made.configuration(others, founded(objects, names)), made.service(), made.nodes(), made.network()]
     found.append(made.peers(_count(spec, current, others), current))
     if spec.replicas > 1:
         found.append(made.budget())
@@ -42,8 +43,11 @@ def _count(spec: Spec, current: Json | None, others: list[str]) -> int:
 
 
 def _were(current: Json | None) -> int:
-    """How many peers were applied last; what somebody scales by hand does not count."""
-    return int(((current or {}).get("metadata", {}).get("annotations") or {}).get(qdrant_server.PEERS, 0))
+    """How many peers were applied last; what somebody scales by hand does not count, unless the annotation is lost."""
+    if current is None:
+        return 0
+    noted = (current["metadata"].get("annotations") or {}).get(qdrant_server.PEERS, "")
+    return int(noted) if noted.isdecimal() else int(current.get("spec", {}).get("replicas", 0))
 
 
 def _refusal(

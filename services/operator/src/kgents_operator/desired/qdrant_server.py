@@ -50,10 +50,14 @@ class Made(Struct, frozen=True):
     restart: str
     """Another value starts the pods again."""
 
-    def configuration(self, others: list[str]) -> Json:
+    def configuration(self, others: list[str], founded: str) -> Json:
         """The ConfigMap: settings and scripts, of which none is a secret. `others`: volumes of peers but the first."""
         found = {each: file(each) for each in (*SERVER_FILES, "qdrant-collections", "qdrant-snapshot", "qdrant-backup")}
-        found |= {"peers": " ".join(others), "collections": "".join(map(self._line, self.spec.collections))}
+        found |= {
+            stateful.FOUNDED: founded,
+            "peers": " ".join(others),
+            "collections": "".join(map(self._line, self.spec.collections)),
+        }
         return self.owner.owned("v1", "ConfigMap", self.names.config, DATABASE) | {"data": found}
 
     def _line(self, collection: Collection) -> str:

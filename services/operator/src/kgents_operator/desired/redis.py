@@ -6,6 +6,7 @@ from kgents_operator.desired import redis_backup, redis_server
 from kgents_operator.desired.outcome import CLAIM, STATEFULSET, Desired, Observed, Place, Refusal, growth, mismatch
 from kgents_operator.desired.owner import DESIRED, REPLICAS, RESTART, Owner, stamped
 from kgents_operator.desired.redis_names import RedisNames
+from kgents_operator.desired.stateful import founded
 from kgents_operator.images import Images
 from kgents_operator.resources.redis import REPLICAS_MAX, Spec
 
@@ -23,7 +24,7 @@ def desired(
     made = redis_server.Made(owner, names, spec, images, annotations.get(RESTART, ""))
     current, following = (observed.objects.get((STATEFULSET, each)) for each in (names.name, names.replicas))
     copies = [each for each in range(REPLICAS_MAX - 1) if (CLAIM, names.replica_claim(each)) in observed.objects]
-    found = [made.configuration(copies), made.service(), made.nodes(), made.network()]
+    found = [made.configuration(copies, founded(observed.objects, names)), made.service(), made.nodes(), made.network()]
     primary, is_held = made.primary(current), False
     if _has_replicas(names, spec, observed.objects):
         replicas = made.replicas(following)

@@ -43,10 +43,11 @@ class Made(Struct, frozen=True):
     restart: str
     """Another value starts the pods again."""
 
-    def configuration(self, copies: list[int]) -> Json:
+    def configuration(self, copies: list[int], founded: str) -> Json:
         """The ConfigMap: settings and scripts, of which none is a secret. `copies`: the replicas that have a volume."""
         found = {each: file(each) for each in (*SERVER_FILES, "redis-save", "redis-backup")}
         found["copies"] = " ".join(self._replica(each) for each in copies)
+        found[stateful.FOUNDED] = founded
         found["redis.conf"] = redis_settings.redis(self.spec)
         return self.owner.owned("v1", "ConfigMap", self.names.config, DATABASE) | {"data": found}
 

@@ -1,11 +1,13 @@
 """A server with a volume of its own, whatever it runs: its StatefulSet, who may connect to it, its exporter. Pure."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from msgspec import Struct
 
+from kgents_operator.desired.names import Names
 from kgents_operator.desired.network import allowed, everywhere, policy
-from kgents_operator.desired.outcome import Volume, claimed, template
+from kgents_operator.desired.outcome import STATEFULSET, Place, Volume, claimed, template
 from kgents_operator.desired.owner import IDENTITY, MARK, RESTART, Owner, digest
 from kgents_operator.desired.pods import EXPORTER_UID, container
 from kgents_operator.resources.server import Bounded
@@ -14,6 +16,17 @@ Json = dict[str, Any]
 
 VOLUME: Final = "data"
 """The volume of a server, in its pod."""
+
+
+FOUNDED: Final = "founded"
+"""What the configuration says once the first server has answered: it is never started on an empty volume again."""
+
+
+def founded(objects: Mapping[Place, Json], names: Names) -> str:
+    """`yes` when it has, empty before. An operator cannot see what is on a volume: the start scripts read this."""
+    server = objects.get((STATEFULSET, names.name)) or {}
+    noted = ((objects.get(("ConfigMap", names.config)) or {}).get("data") or {}).get(FOUNDED, "")
+    return "yes" if (server.get("status") or {}).get("readyReplicas") else str(noted)
 
 
 class Stateful(Struct, frozen=True):

@@ -46,7 +46,8 @@ class Spec(Part, frozen=True):
         Meta(
             ge=1, le=LONGEST_S,
             description="After so long the operator lets clients in again. A cut begins only while a second operator "
-            "stands by, which would do so if the first were lost.",
+            "stands by, which would do so if the first were lost; without both, Kubernetes deletes the network policy "
+            "a minute later.",
         ),
     ] = 60  # fmt: skip
     dry_run: Annotated[bool, Meta(description="Only name the pods, in the status; false: do it, to these.")] = True
@@ -56,8 +57,8 @@ class Spec(Part, frozen=True):
     abort: Annotated[bool, Meta(description="End it now. Deleting the resource does so, too.")] = False
 
 
-class Victim(Part, frozen=True):
-    """A pod that is taken."""
+class Named(Part, frozen=True):
+    """A pod that is taken, or the Job that ends a cut."""
 
     name: str
     uid: str
@@ -72,12 +73,18 @@ class Status(Part, frozen=True):
         Meta(description="Planned: the dry run has named the pods, and nothing was done."),
     ] = "Refused"
     pods: Annotated[
-        list[Victim],
+        list[Named],
         Meta(
             max_length=32,
             extra_json_schema={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
         ),
     ] = []
+    timer: (
+        Annotated[
+            Named, Meta(description="The Job with which the network policy of a cut goes where no operator ends it.")
+        ]
+        | None
+    ) = None
     started_at: Annotated[str, Meta(extra_json_schema={"format": "date-time"})] | None = None
     ends_at: Annotated[str, Meta(extra_json_schema={"format": "date-time"})] | None = None
     conditions: Conditions = []

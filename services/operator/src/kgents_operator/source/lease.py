@@ -63,17 +63,22 @@ class Leadership:
                 working.result()  # raises its error
             _log.warning("lease_lost", reason=self.fault)
 
+    @property
+    def left_s(self) -> float:
+        """Seconds for which this instance may still write: nothing that it waits for may last longer."""
+        return self._renewed_s + TTL_S - MARGIN_S - self._clock.monotonic_s()
+
     async def _renew_until_lost(self, working: "asyncio.Future[None]") -> None:
-        while not working.done() and self._clock.monotonic_s() - self._renewed_s < TTL_S - MARGIN_S:
-            await asyncio.wait([working], timeout=RENEW_S)
-            if not working.done() and not await self.take() and not self.fault:
+        while not working.done() and (left_s := self.left_s) > 0:
+            await asyncio.wait([working], timeout=min(RENEW_S, left_s))
+            if not working.done() and self.left_s > 0 and not await self.take() and not self.fault:
                 return
 
     async def take(self) -> bool:
         """Create, renew or take over the Lease; whether it is ours now."""
         began_s = self._clock.monotonic_s()
         try:
-            async with asyncio.timeout(RENEW_S):
+            async with asyncio.timeout(self.left_s if self.is_held else TTL_S - MARGIN_S):
                 is_ours = await self._write()
         except (ApiError, TimeoutError) as error:
             self.fault = str(error) or "no answer in time"

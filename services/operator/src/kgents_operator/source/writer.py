@@ -1,16 +1,17 @@
 """What the operator asks an API server to change, each as one request."""
 
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from kgents_operator.desired.owner import MANAGER, Owner
-from kgents_operator.kinds import EVENTS, PODS, SECRETS, Api
+from kgents_operator.kinds import EVENTS, JOBS, PODS, SECRETS, Api
 from kgents_shared.kubernetes.client import ApiClient, Write
 from kgents_shared.kubernetes.error import ApiError
 
 Json = dict[str, Any]
+T = TypeVar("T")
 
 APPLY: Final = "application/apply-patch+yaml"
 MERGE: Final = "application/merge-patch+json"
@@ -22,9 +23,22 @@ REPORTER: Final = "kgents.io/operator"
 class Writer:
     """Writes in the name of one operator."""
 
-    def __init__(self, client: ApiClient, instance: str) -> None:
+    def __init__(self, client: ApiClient, instance: str, may_write: Callable[[], bool]) -> None:
+        """`may_write`: whether this instance holds the Lease: it may have been lost while the process was paused."""
         self._client = client
         self._instance = instance
+        self._may_write = may_write
+
+    async def _send(self, path: str, params: dict[str, str], write: Write, type_: type[T]) -> T:
+        """Change something.
+
+        Raises:
+            ApiError: the Lease is lost, or the server refused it.
+            TimeoutError: no answer in time.
+        """
+        if not self._may_write():
+            raise ApiError(0, "expected to hold the Lease, found its time over: another operator may work now")
+        return await self._client.write(path, params, write, type_)
 
     async def get(self, api: Api, namespace: str, name: str) -> Json | None:
         """An object as it is now; None: there is none."""
@@ -49,12 +63,17 @@ class Writer:
         """Create a Secret where there is none of its name; returns whether it was made. It is never read."""
         write = Write("POST", msgspec.json.encode(document))
         try:
-            await self._client.write(SECRETS.path(document["metadata"]["namespace"]), STRICT, write, msgspec.Raw)
+            await self._send(SECRETS.path(document["metadata"]["namespace"]), STRICT, write, msgspec.Raw)
         except ApiError as error:
             if error.status == 409:
                 return False
             raise
         return True
+
+    async def start_timer(self, document: Json, *, is_trial: bool = False) -> Json:
+        """Create a Job. `is_trial`: only see whether the server would take it."""
+        write, trial = Write("POST", msgspec.json.encode(document)), {"dryRun": "All"} if is_trial else {}
+        return await self._send(JOBS.path(document["metadata"]["namespace"]), STRICT | trial, write, dict)
 
     async def apply(self, api: Api, document: Json) -> Json:
         """Server-side apply: what we state is ours from then on; what others state besides stays."""
@@ -64,7 +83,7 @@ class Writer:
         metadata = document["metadata"]
         path = api.path(metadata["namespace"], metadata["name"], subresource)
         write = Write("PATCH", msgspec.json.encode(document), APPLY)
-        return await self._client.write(path, {**params, "force": "true"}, write, dict)
+        return await self._send(path, {**params, "force": "true"}, write, dict)
 
     async def put_status(self, api: Api, owner: Owner, status: Json) -> None:
         """Apply the status of a resource. One that is gone needs none."""
@@ -93,7 +112,7 @@ class Writer:
         body = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
         try:
             write = Write("DELETE", msgspec.json.encode(body))
-            await self._client.write(api.path(namespace, name), {}, write, msgspec.Raw)
+            await self._send(api.path(namespace, name), {}, write, msgspec.Raw)
         except ApiError as error:
             if error.status not in (404, 409):
                 raise
@@ -102,7 +121,7 @@ class Writer:
         """Ask for a larger volume."""
         patch = {"spec": {"resources": {"requests": {"storage": size}}}}
         write = Write("PATCH", msgspec.json.encode(patch), MERGE)
-        await self._client.write(api.path(namespace, claim), {"fieldManager": MANAGER}, write, msgspec.Raw)
+        await self._send(api.path(namespace, claim), {"fieldManager": MANAGER}, write, msgspec.Raw)
 
     async def events(self, owner: Owner, conditions: Sequence[Json], now: str) -> None:
         """Say on the resource what has changed."""
@@ -125,4 +144,4 @@ class Writer:
                 },
             }  # fmt: skip
             write = Write("POST", msgspec.json.encode(document))
-            await self._client.write(EVENTS.path(owner.namespace), {}, write, msgspec.Raw)
+            await self._send(EVENTS.path(owner.namespace), {}, write, msgspec.Raw)
