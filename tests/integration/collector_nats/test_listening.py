@@ -1,6 +1,7 @@
 """Subjects that the configuration names are listened to: by the whole collector, with the permissions made for that."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ from kgents_shared.contract.pulse import ResourcePulse
 from kgents_shared.contract.section import InvalidSectionError
 from kgents_shared.runtime.clock import SystemClock
 from kgents_shared.runtime.config import CommonConfig
+from support.nats_login import reload
 from support.nats_server import NatsServer
 from support.permitted import DENIED, login, permitted, server_of
 from support.running import running
@@ -122,16 +124,25 @@ async def test_where_too_much_comes_a_part_of_the_time_is_counted(tmp_path: Path
                 await eventually(sampled)
 
 
-async def test_of_a_subject_that_the_login_may_not_hear_no_rate_is_known(tmp_path: Path) -> None:
-    reader = '{ user: limited, password: "limited-password", permissions: { subscribe: ["_INBOX_test.>"] } }'
+def may_hear(*subjects: str) -> str:
+    user = f'user: limited, password: "limited-password", permissions: {{ subscribe: {json.dumps(subjects)} }}'
+    return f"authorization {{ users: [{{ {user} }}] }}"
+
+
+async def test_of_a_subject_that_the_login_may_not_hear_no_rate_is_known_until_it_may(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with (
-        NatsServer(tmp_path / "nats", config=f"authorization {{ users: [{reader}] }}") as server,
+        NatsServer(tmp_path / "nats", config=may_hear("_INBOX_test.>")) as server,
         Bus(login(server.url, "limited"), name="test") as bus,
     ):
         listening = Listening(bus, SubjectsConfig(include=["orders.>"]), SystemClock())
         async with running(listening.run()):
             await eventually(lambda: bus.denials)  # the heartbeat names them
             await stays(lambda: listening.take().listened_s == 0, for_s=2 * WINDOW_S)
+            await reload(server, may_hear("_INBOX_test.>", "orders.>"))
+            monkeypatch.setattr("kgents_collector_nats.source.listening.REFUSED_S", 0.0)
+            await eventually(lambda: listening.take().listened_s > 0 and not bus.denials)
 
 
 def test_a_filter_that_no_server_takes_is_refused() -> None:

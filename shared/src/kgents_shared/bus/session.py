@@ -129,8 +129,7 @@ class Session:
 
         nats-py's own limits are off: what we subscribe to is bounded by what we asked for (pulls, acks, requests).
         """
-        for refused in [each for each in self._refusals if f'"{subject.lower()}"' in each.lower()]:
-            del self._refusals[refused]  # the server refuses it again, or no more
+        self._try_again(subject)
         subscription = await self._guard(
             self._client.subscribe(subject, cb=handler, pending_msgs_limit=-1, pending_bytes_limit=-1)
         )
@@ -148,6 +147,7 @@ class Session:
 
         What ends it returns when those that are on the way have been handed over.
         """
+        self._try_again(subject)
         subscription = await self._guard(
             self._client.subscribe(subject, queue, cb=handler, pending_msgs_limit=-1, pending_bytes_limit=-1)
         )
@@ -160,6 +160,7 @@ class Session:
 
     async def receive(self, subject: str, receiver: Receiver) -> Callable[[], Awaitable[None]]:
         """The same as `subscribe` for very many messages: a plain function takes each as soon as it has been read."""
+        self._try_again(subject)
         end = await self._guard(self._client.receive(subject, receiver))
 
         async def unsubscribe() -> None:
@@ -167,6 +168,11 @@ class Session:
                 await end()
 
         return unsubscribe
+
+    def _try_again(self, subject: str) -> None:
+        """Forget that a subject was refused: the server refuses it again, or no more."""
+        for refused in [each for each in self._refusals if f'"{subject.lower()}"' in each.lower()]:
+            del self._refusals[refused]
 
     async def publish(
         self, subject: str, payload: bytes, *, reply: str = "", headers: dict[str, str] | None = None

@@ -21,6 +21,8 @@ from kgents_shared.runtime.clock import Clock
 WINDOW_S: Final = 1.0
 KEPT_S: Final = 600.0
 """After so long without a message a subject is gone."""
+REFUSED_S: Final = 30.0
+"""After so long filters of which the server refuses one are tried again: it may have been reloaded, and go on."""
 SUBJECTS_MAX: Final = 5_000
 """Subjects that are distinguished; the messages of further ones count for the filter that they were heard by."""
 
@@ -60,7 +62,11 @@ class Listening:
         return heard
 
     async def _listen(self, session: Session) -> None:
-        """Listen until the session ends or too much comes at once; then for the rest of that second to nothing."""
+        """Listen until the session ends, too much comes at once, or a filter was refused for a while.
+
+        In the second case to nothing for the rest of that second.
+        """
+        begun_s = self._clock.monotonic_s()
         ends = [await session.receive(each, self._receiver(each)) for each in self._config.include]
         while not session.lost.is_set():
             started_s = self._clock.monotonic_s()
@@ -68,10 +74,11 @@ class Listening:
                 async with asyncio.timeout(WINDOW_S):
                     await self._is_enough.wait()
             listened_s = self._clock.monotonic_s() - started_s
-            if not session.refusal_of(*self._config.include):  # then nothing is known, which is not zero
+            is_refused = bool(session.refusal_of(*self._config.include))
+            if not is_refused:  # else nothing is known, which is not zero
                 self._listened_s += listened_s
             self._in_window = 0
-            if self._is_enough.is_set():
+            if self._is_enough.is_set() or (is_refused and started_s - begun_s >= REFUSED_S):
                 for end in ends:
                     await end()
                 await self._clock.sleep(max(0.0, WINDOW_S - listened_s))
