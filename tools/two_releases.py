@@ -65,10 +65,13 @@ class Trial:
         await eventually(claim, WITHIN_S)
 
     async def changes_are_seen(self) -> None:
-        """An entity that appears and one that fails are in the topology, and judged."""
+        """An entity that appears, and one that fails or is well again, are in the topology, and judged.
+
+        Each fails once: one that does so again and again stays critical while it runs.
+        """
         self._number += 1
-        status = "failed" if self._number % 2 else "running"
-        changed, appeared = make_entity("changed", status=status), make_entity(f"appeared{self._number}")
+        status, name = "failed" if self._number % 2 else "running", f"changed{(self._number + 1) // 2}"
+        changed, appeared = make_entity(name, status=status), make_entity(f"appeared{self._number}")
         await self._truth.say(changed, appeared)
         expected: dict[Ref, str] = {each.ref: each.status for each in self._truth.entities.values()}
 

@@ -290,6 +290,6 @@ def test_an_api_server_takes_it(overlay: str) -> None:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     finally:
         if made.returncode == 0:
-            subprocess.run([*kubectl, "delete", "--wait=false", "-f", "-"], input=namespace, text=True, check=True)
+            subprocess.run([*kubectl, "delete", "--timeout=120s", "-f", "-"], input=namespace, text=True, check=True)
     assert done.returncode == 0, done.stderr
     assert "would violate PodSecurity" not in done.stderr
