@@ -108,7 +108,7 @@ bench: servers ## figures as ratios to a bare nats-py client doing the same I/O 
 
 # Tune on the day that the project was developed with; other days are for the figures alone.
 accuracy: setup ## how many faults health-scorer finds, and how fast: recordings of a shop, or DIR=… a labelled day (DETAILS=1: which not)
-	@PYTHONPATH=tests $(BIN)/python -m accuracy $(or $(DIR),tests/data/accuracy/even.jsonl.gz tests/data/accuracy/odd.jsonl.gz) $(if $(DETAILS),--details)
+	@PYTHONPATH=tests $(BIN)/python -m accuracy $(or $(DIR),tests/data/accuracy/*.jsonl.gz) $(if $(DETAILS),--details)
 
 lock: setup ## requirements.lock from the pyproject files
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --upgrade --group dev --extra ui --extra parquet \
