@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kgents_shared.contract.recording import PUBLISHED, STATE, Encoder, Recording, RecordingError, Row
+from kgents_shared.contract.errors import RecordingError
+from kgents_shared.contract.recording import PUBLISHED, STATE, Encoder, Recording, Row
 
 pytestmark = pytest.mark.property
 AT = datetime(2026, 1, 1, tzinfo=UTC)

@@ -16,9 +16,9 @@ from typing import Final
 from kgents_shared.bus.delivery import Delivery
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.codec import ALERT, HEALTH
-from kgents_shared.contract.errors import ConfigError
+from kgents_shared.contract.errors import ConfigError, RecordingError
 from kgents_shared.contract.health import Root
-from kgents_shared.contract.recording import Recording, RecordingError
+from kgents_shared.contract.recording import Recording
 from kgents_shared.view.entity import EntityView
 from kgents_shared.view.find import one, path_of
 from kgents_shared.view.fold import Fold

@@ -3,11 +3,13 @@
 import gzip
 import re
 import signal
+from importlib.resources import files
 from pathlib import Path
 
 from nats.aio.client import Client
 
 from kgents_cli.alerting.author import user
+from kgents_cli.demonstration import FILE
 from kgents_cli.recorded.canonical import canonical
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig
@@ -157,6 +159,12 @@ async def test_services_judge_a_replay_as_it_is_judged_without_them(
         await each.wait()
 
 
+async def test_a_recording_of_several_clusters_is_not_replayed_as_one() -> None:
+    result = await run_kgents("replay", str(files("kgents_cli") / FILE), "--as", "shop", "--nats", "nats://127.0.0.1:1")
+    assert result.code == 1
+    assert "expected one cluster to replay as shop, found demo-shop-eu, demo-shop-us; try: without --as" in result.err
+
+
 async def test_a_file_of_a_newer_kgents_is_named(tmp_path: Path) -> None:
     file = tmp_path / "newer.kgrec"
     header = b'{"kgents_recording":9,"min_reader":9,"clusters":[],"started_at":"2026-01-01T00:00:00Z"}\n'
@@ -164,5 +172,5 @@ async def test_a_file_of_a_newer_kgents_is_named(tmp_path: Path) -> None:
     for command in (("replay", str(file), "--offline"), ("record", "--from", str(file), str(tmp_path / "copy"))):
         result = await run_kgents(*command)
         assert result.code == 1
-        assert "found 9; try: a newer kgents" in result.err
+        assert result.err.endswith("found 9; try: a newer kgents\n"), "and nothing that does not help"
     assert not (tmp_path / "copy").exists()

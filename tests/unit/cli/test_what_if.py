@@ -19,8 +19,8 @@ from kgents_cli.alerting.remade import published
 from kgents_cli.alerting.what_if import replay
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.entity import Ref
-from kgents_shared.contract.errors import ConfigError, NotFoundError
-from kgents_shared.contract.recording import Recording, RecordingError
+from kgents_shared.contract.errors import ConfigError, NotFoundError, RecordingError
+from kgents_shared.contract.recording import Recording
 from kgents_shared.contract.topology import TopologyEntity
 from support.grouping import alert, entity
 from support.recordings import BEGAN, CLUSTER, at_once, failed, large, node, pod, write

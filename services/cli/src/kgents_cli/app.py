@@ -9,7 +9,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from kgents_cli.suggestion import did_you_mean
-from kgents_shared.contract.errors import ConfigError, KgentsError, NotFoundError
+from kgents_shared.contract.errors import ConfigError, KgentsError, NotFoundError, RecordingError
 from kgents_shared.runtime.garbage import calm_collector
 
 EXIT_OK: Final = 0
@@ -159,6 +159,9 @@ def _report(error: BaseException) -> int:
         case NotFoundError():
             click.echo(f"kgents: {_with_next_step(str(error), 'see all with `kgents get all`')}", err=True)
             return EXIT_FAILED
+        case RecordingError():
+            click.echo(f"kgents: {error}", err=True)
+            return EXIT_FAILED
         case KgentsError():
             click.echo(f"kgents: {_with_next_step(str(error))}", err=True)
             return EXIT_FAILED
@@ -168,6 +171,6 @@ def _report(error: BaseException) -> int:
 
 def _with_next_step(text: str, step: str = "try `kgents doctor`") -> str:
     """An error that names no command itself leads to the one that finds out more."""
-    if "`" in text:
+    if "`" in text or "; try: " in text:
         return text
     return f"{text} {step.capitalize()}" if text.endswith(("?", ".")) else f"{text}; {step}"

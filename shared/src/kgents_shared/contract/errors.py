@@ -32,6 +32,10 @@ class NotFoundError(KgentsError):
     """No entity, or more than one, has the name that was asked for. The text names the nearest ones."""
 
 
+class RecordingError(KgentsError):
+    """The file is no recording, or not a whole one. Nothing that runs knows more of it."""
+
+
 class MalformedMessageError(KgentsError):
     """A message that its contract does not allow. It stays malformed however often it is delivered."""
 

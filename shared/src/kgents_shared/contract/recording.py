@@ -14,7 +14,7 @@ from typing import BinaryIO, Final
 
 import msgspec
 
-from kgents_shared.contract.errors import KgentsError
+from kgents_shared.contract.errors import RecordingError
 from kgents_shared.contract.wire import Time
 
 VERSION: Final = 1
@@ -35,10 +35,6 @@ _READ_BYTES: Final = 1 << 16
 _GZIP: Final = 31
 _LEVEL: Final = 6
 _MAGIC: Final = b"\x1f\x8b"
-
-
-class RecordingError(KgentsError):
-    """The file is no recording, or not a whole one."""
 
 
 class Header(msgspec.Struct, frozen=True):
@@ -205,7 +201,7 @@ def _lines(file: BinaryIO) -> Iterator[bytes]:
             try:
                 content += member.decompress(waiting, _MEMBER_MAX)
             except zlib.error:
-                raise RecordingError("expected a whole recording, found a damaged part in it") from None
+                raise RecordingError("expected a whole recording, found a damaged part; try: another copy") from None
             if len(content) >= _MEMBER_MAX:
                 raise RecordingError("expected a recording of `kgents record`, found parts that are too large")
             waiting = member.unconsumed_tail or member.unused_data

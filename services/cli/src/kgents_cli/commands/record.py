@@ -21,7 +21,8 @@ from kgents_shared.bus.consume import Batch
 from kgents_shared.bus.delivery import Delivery
 from kgents_shared.bus.jetstream import stream_info
 from kgents_shared.contract import subjects
-from kgents_shared.contract.recording import MADE, PUBLISHED, SIGNALS, STATE, Recording, RecordingError, Row
+from kgents_shared.contract.errors import RecordingError
+from kgents_shared.contract.recording import MADE, PUBLISHED, SIGNALS, STATE, Recording, Row
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.runtime.config import CommonConfig
 from kgents_shared.view.feed import LOGS, feed

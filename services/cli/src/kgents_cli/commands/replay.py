@@ -16,6 +16,7 @@ from kgents_cli.recorded.player import Pace, before, player
 from kgents_shared.bus.audit import audited
 from kgents_shared.bus.jetstream import stream_info
 from kgents_shared.contract.audit import REPLAY
+from kgents_shared.contract.errors import RecordingError
 from kgents_shared.contract.recording import SIGNALS, Recording
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.runtime.config import CommonConfig
@@ -83,6 +84,9 @@ async def _replay(
 ) -> int:
     with file.open("rb") as opened:
         recording = Recording(opened)
+        if name is not None and len(clusters := recording.header.clusters) > 1:
+            found = ", ".join(clusters)
+            raise RecordingError(f"expected one cluster to replay as {name}, found {found}; try: without --as")
         async with connected(common, log_level="warning") as bus:
             await require(bus, [STREAMS[each] for each in (*SIGNALS, "audit")])
             now_ns = (await stream_info(await bus.session(), NAME_BY_SIGNAL["meta"])).now_ns

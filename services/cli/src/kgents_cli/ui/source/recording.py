@@ -17,11 +17,11 @@ from kgents_cli.ui.world import EVENTS_MAX, Connection, World
 from kgents_shared.bus.delivery import Delivery
 from kgents_shared.contract.codec import EVENT, PULSE
 from kgents_shared.contract.entity import Ref
-from kgents_shared.contract.errors import KgentsError, MalformedMessageError
+from kgents_shared.contract.errors import KgentsError, MalformedMessageError, RecordingError
 from kgents_shared.contract.event import Event
 from kgents_shared.contract.incident import Incident
 from kgents_shared.contract.pulse import Pulse
-from kgents_shared.contract.recording import Recording, RecordingError, Row
+from kgents_shared.contract.recording import Recording, Row
 from kgents_shared.contract.silence import Matcher
 from kgents_shared.runtime.clock import SystemClock
 from kgents_shared.runtime.pipeline import EXPIRED_S, Reports
