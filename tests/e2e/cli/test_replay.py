@@ -153,6 +153,12 @@ async def test_services_judge_a_replay_as_it_is_judged_without_them(
             ]
 
         await eventually(is_judged_so, within_s=30)
+
+        async def says_so() -> bool:
+            shown = (await run_kgents("alerts", "--nats", server.url)).err
+            return "what is shown of again is replayed from short.kgrec, not observed now" in shown
+
+        await eventually(says_so, within_s=30)
     assert expected.level == "critical"
     for each in services:
         each.terminate()

@@ -12,6 +12,7 @@ from kgents_cli.connection import STREAMS, connected, require
 from kgents_cli.options import Target, output_option
 from kgents_cli.output import note, say, say_line, say_record, until_reader_leaves
 from kgents_cli.query import Query, query_options, read, require_watchable
+from kgents_cli.recorded.mark import note_replayed_at
 from kgents_cli.records import say_list
 from kgents_cli.sentence import line_of, record_of
 from kgents_cli.suggestion import did_you_mean
@@ -98,6 +99,7 @@ async def _alerts(common: CommonConfig, query: Query, output: str, *, with_resol
             say_list([payload for _, payload in found], output)
         elif found:
             _say_table([alert for alert, _ in found], query, wide=output == "wide")
+            await note_replayed_at(bus, (alert.ref for alert, _ in found))
         else:
             note("no alert is pending or firing")
         if watch:

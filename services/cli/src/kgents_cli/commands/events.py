@@ -1,9 +1,10 @@
 """`kgents events`: KGENTS_EVENT → events since a time, newest last, then those that come."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing, suppress
 from datetime import datetime, timedelta
+from typing import Final
 
 import click
 import msgspec
@@ -13,18 +14,24 @@ from kgents_cli.connection import STREAMS, connected, require
 from kgents_cli.options import Target, output_option
 from kgents_cli.output import note, say_line, say_record, until_reader_leaves
 from kgents_cli.query import Query, find_one, note_archived, query_options, require_watchable, spelled
+from kgents_cli.recorded.mark import note_replayed_at
 from kgents_cli.records import say_list
 from kgents_cli.sentence import line_of, record_of
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.consume import Batch
 from kgents_shared.bus.delivery import Delivery
+from kgents_shared.contract.codec import EVENT
 from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.errors import MalformedMessageError
 from kgents_shared.runtime.config import CommonConfig
 from kgents_shared.view.events import older_events
 from kgents_shared.view.feed import is_selected, selected_log, start_of
 from kgents_shared.view.live import snapshot
 from kgents_shared.view.moment import duration_s
 from kgents_shared.view.selection import Selection
+
+LATEST: Final = 20
+"""Events by whose entities it is found whether they are replayed."""
 
 
 @click.command("events")
@@ -74,6 +81,7 @@ async def _events(
                     for each in batch.deliveries:
                         say_record(record_of(each)) if output == "json" else say_line(line_of(each))
         found = [*await _older(bus, selection, since), *await _stored(bus, selection, query, since)]
+        await note_replayed_at(bus, _latest_of(found))
     if output != "text":
         say_list([each.payload for each in found], output)
         return
@@ -85,6 +93,13 @@ async def _events(
 
 def _only(ref: Ref) -> Selection:
     return Selection(clusters=(ref.cluster,), kinds=(ref.kind,), namespaces=(ref.namespace,), names=(ref.name,))
+
+
+def _latest_of(found: Sequence[Delivery]) -> Iterator[Ref]:
+    """What the last of these events are of."""
+    for each in reversed(found[-LATEST:]):
+        with suppress(MalformedMessageError):
+            yield EVENT.decode(each.payload, subject=each.subject).ref
 
 
 async def _older(bus: Bus, selection: Selection, since: datetime) -> list[Delivery]:

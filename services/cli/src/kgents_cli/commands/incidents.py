@@ -10,6 +10,7 @@ from kgents_cli.alerting.reading import incidents, known_incident, notices
 from kgents_cli.connection import STREAMS, connected, require
 from kgents_cli.options import Target, output_option, target_options
 from kgents_cli.output import note, say
+from kgents_cli.recorded.mark import note_replayed_at
 from kgents_cli.records import say_list, say_object
 from kgents_cli.sentence import clean
 from kgents_cli.table import Cell, table
@@ -50,6 +51,7 @@ async def _list(target: Target, output: str, *, with_resolved: bool) -> None:
     async with connected(target.load()) as bus:
         await require(bus, [STREAMS["incident"]])
         found = [pair for pair in await incidents(bus, target.cluster) if with_resolved or pair[0].state != "resolved"]
+        await note_replayed_at(bus, (each.root.ref for each, _ in found))
     found.sort(key=lambda pair: (STATES.index(pair[0].state) == 2, pair[0].severity, -pair[0].opened_at.timestamp()))
     now = SystemClock().now()
     if output != "table":
@@ -86,6 +88,7 @@ async def _show(target: Target, text: str, output: str) -> None:
     async with connected(target.load()) as bus:
         await require(bus, [STREAMS[signal] for signal in ("incident", "notice")])
         incident, payload = await known_incident(bus, target.cluster, text)
+        await note_replayed_at(bus, [incident.root.ref])
         if output != "table":
             say_object(payload, output)
             return
