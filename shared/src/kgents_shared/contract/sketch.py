@@ -8,7 +8,9 @@ At the scale of a new sketch a quantile is within 4.4 % of the value that it sta
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import repeat
 from math import ceil, exp2, isfinite, log2
+from operator import mul
 from typing import Annotated, Final
 
 import msgspec
@@ -109,7 +111,7 @@ class Sketch:
             above = [value for value in values if value > 0.0]
             self.zeros += sum(value == 0.0 for value in values)
             self.negative += sum(value < 0.0 for value in values)
-        for index, count in Counter(map(ceil, map(self._factor.__mul__, map(log2, above)))).items():
+        for index, count in Counter(map(ceil, map(mul, map(log2, above), repeat(self._factor)))).items():
             self.buckets[index - 1] = self.buckets.get(index - 1, 0) + count
         self.total += sum(above)
         self._narrow()

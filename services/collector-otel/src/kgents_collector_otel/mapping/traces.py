@@ -79,7 +79,7 @@ class Counts(Struct):
     """Calls that were counted without their other side before its time, for lack of memory."""
 
 
-_Half = tuple[int, App, Call, float, float, str, bool]
+_Half = tuple[int, App, Call, float, tuple[float, str], bool]
 """One side of a call: when it arrived (ns), of which application, what it says, its duration (ms), how many calls it
 stands for and by what, whether it failed."""
 
@@ -171,6 +171,7 @@ class Traces:
         """Count spans that are a side of a call. Of all code this runs most often."""
         of_kind, oldest_ns, inbound = self._calls.get, now_ns - self._limits.max_age_ns, app.inbound
         clients, servers, served = self._clients, self._servers, self._served
+        took_ms, configured = inbound.took_ms, app.weight
         for span in spans:
             calls = of_kind(kind := span.kind)
             if calls is None:  # most are internal
@@ -188,14 +189,14 @@ class Traces:
             call = calls[tuple(map(calls.number, span.attributes[:]))]  # a copy is read faster than the field
             status, state, key = span.status, span.trace_state, trace + own
             is_error = call.is_error or (status != b"" and self._statuses[status])
-            weight, basis = self._weight(app, state) if state or app.weight else _UNSAMPLED
+            weighed = self._weight(app, state) if state or configured else _UNSAMPLED
             duration_ms = duration_ns / 1e6
-            half = (now_ns, app, call, duration_ms, weight, basis, is_error)
+            half = (now_ns, app, call, duration_ms, weighed, is_error)
             if kind == SERVER:
                 served[key] = app
-                inbound.took_ms.append(duration_ms)
-                if is_error or weight != 1.0:
-                    inbound.weigh(weight, is_error=is_error)
+                took_ms.append(duration_ms)
+                if is_error or weighed is not _UNSAMPLED:
+                    inbound.weigh(weighed[0], is_error=is_error)
                 parent = span.parent_span_id
                 if not parent:
                     self._count_caller(half)
@@ -213,7 +214,7 @@ class Traces:
 
     def _take_message(self, half: _Half, span: Any, kind: int) -> None:
         """Count a call whose other side sends no spans, or is found by links."""
-        _, app, call, duration_ms, weight, _, is_error = half
+        _, app, call, duration_ms, (weight, _), is_error = half
         if kind == CONSUMER:
             app.inbound.took_ms.append(duration_ms)
             app.inbound.weigh(weight, is_error=is_error)
@@ -232,7 +233,7 @@ class Traces:
             self._count_message(app, received)
 
     def _take_consumer(self, half: _Half, span: Any, trace: bytes) -> None:
-        arrived_ns, app, _, duration_ms, weight, _, is_error = half
+        arrived_ns, app, _, duration_ms, (weight, _), is_error = half
         received = Received(arrived_ns, app, duration_ms, weight, is_error)
         parent = trace + span.parent_span_id if span.parent_span_id else b""
         for producer in self.messages.producers(span.links, parent, received):
@@ -248,17 +249,17 @@ class Traces:
 
     def _pair(self, client: _Half, server: _Half) -> None:
         self.counts.paired += 1
-        arrived_ns, app, call, client_ms, weight, basis, is_client_error = client
-        _, peer, served, server_ms, _, _, is_server_error = server
+        arrived_ns, app, call, client_ms, weighed, is_client_error = client
+        _, peer, served, server_ms, _, is_server_error = server
         if app is peer:  # between its own instances
             return
         kind = served.kind if call.kind == edges.NETWORK else call.kind
         edge = app.edges.get((kind, peer, False)) or self.apps.edge(app, kind, peer, arrived_ns)
         edge.pairs_client_ms.append(client_ms)
         edge.pairs_server_ms.append(server_ms)
-        if is_client_error or is_server_error or weight != 1.0:
-            edge.weigh(weight, at_client=is_client_error, at_server=is_server_error)
-        edge.weight = basis
+        if is_client_error or is_server_error or weighed is not _UNSAMPLED:
+            edge.weigh(weighed[0], at_client=is_client_error, at_server=is_server_error)
+        edge.weight = weighed[1]
         if len(edge.pairs_client_ms) < CONFIRMING:  # the first ones in a window
             self._note_addresses(client, served, peer)
 
@@ -306,7 +307,7 @@ class Traces:
         self._count_client(half, self.apps.edge(app, call.kind, address, arrived_ns, is_inward=is_inward))
 
     def _count_client(self, half: _Half, edge: Edge) -> None:
-        _, _, _, duration_ms, weight, basis, is_error = half
+        _, _, _, duration_ms, (weight, basis), is_error = half
         edge.clients_ms.append(duration_ms)
         edge.weigh(weight, at_client=is_error)
         edge.weight = basis
@@ -369,7 +370,7 @@ class Traces:
         self._count_server(half, self.apps.caller(app, call.kind, call.peer, arrived_ns))
 
     def _count_server(self, half: _Half, edge: Edge) -> None:
-        _, _, _, duration_ms, weight, basis, is_error = half
+        _, _, _, duration_ms, (weight, basis), is_error = half
         edge.servers_ms.append(duration_ms)
         edge.weigh(weight, at_server=is_error)
         edge.weight = basis
