@@ -23,6 +23,8 @@ from support.state import make_topology
 RATES: Final = ((20, 100, 6), (200, 100, 5), (2_000, 20, 3))
 """Events a second, clients, and for how many seconds."""
 MANY: Final = (20, 1_000, 5)
+FEW, MORE = (200, 20, 5), RATES[1]
+"""One rate, by which is known what an event costs by itself, and what each client adds."""
 ROUNDS: Final = 3
 SNAPSHOTS: Final = 5
 PATH: Final = "/api/infra/topology/stream"
@@ -108,6 +110,17 @@ async def _of_rates(run: Run, site: Site, size: int) -> None:
                 for (process, port), served in zip((ours, bare), found, strict=True):
                     served.append(await _pass_on(site, process, port, (rate, clients, seconds), size))
             _report(run, f"{rate:,}/s to {clients:,} clients", found, rate)
+        few_us, more_us = [await _event_us(run, site, ours, load, size) for load in (FEW, MORE)]
+    added_us = (more_us - few_us) / (MORE[1] - FEW[1])
+    report = partial(Figure, bench=run.name, unit="µs")
+    run.report(report(name="CPU of an event, 200/s, each further client", ours=added_us, at_most=5))
+    run.report(report(name="CPU of an event, 200/s, without a client", ours=few_us - added_us * FEW[1]))
+
+
+async def _event_us(run: Run, site: Site, ours: tuple[Worker, int], load: tuple[int, int, int], size: int) -> float:
+    """CPU of an event and all its clients."""
+    served = [await _pass_on(site, *ours, load, size) for _ in range(run.rounds(ROUNDS))]
+    return statistics.median(each.cpu_us for each in served) * load[1]
 
 
 def _report(run: Run, at: str, found: list[list[Served]], rate: int) -> None:
