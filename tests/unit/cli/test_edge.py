@@ -162,6 +162,9 @@ def test_each_person_has_a_login_and_hears_only_what_it_is_answered(hub: Path) -
         (("--remove", "nonsense"), "expected one of"),
         (("--remove", "sys"), "expected one of"),
         (("--remove", "gateway", "--add", "nonsense"), "found nonsense"),
+        (("--add", "reader@"), "try: collector-host@web7"),
+        (("--add", "reader@../x"), "try: collector-host@web7"),
+        (("--add", "reader@x\n}"), "try: collector-host@web7"),
     ],
 )
 def test_an_update_that_cannot_be_done_changes_nothing(hub: Path, options: tuple[str, ...], said: str) -> None:
@@ -169,6 +172,24 @@ def test_an_update_that_cannot_be_done_changes_nothing(hub: Path, options: tuple
     with pytest.raises(AssertionError, match=said):
         command("edge", "update", hub, *options)
     assert (seeds(hub), (hub / "accounts.conf").read_text(), public_keys(hub)) == before
+
+
+@pytest.mark.parametrize("verb", ["update", "new", "revoke"])
+def test_settings_that_cannot_be_used_are_refused_before_anything_is_done(hub: Path, verb: str) -> None:
+    made = make(hub)
+    with (hub / "kgents.yaml").open("a") as file:
+        file.write("collector-nats: {subjects: {includ: ['orders.>']}}\n")
+    before = (seeds(hub), (hub / "accounts.conf").read_text(), public_keys(hub))
+    rome = hub.parent / "rome"
+    rest: dict[str, list[str | Path]] = {
+        "update": [hub, "--add", "reader@alice"],
+        "new": ["rome", "--hub", hub, "--url", "nats://h:1", "--dir", rome],
+        "revoke": [made.name.removeprefix("edge-"), "--hub", hub],
+    }
+    with pytest.raises(AssertionError, match="did you mean"):
+        command("edge", verb, *rest[verb])
+    assert (seeds(hub), (hub / "accounts.conf").read_text(), public_keys(hub)) == before
+    assert not rome.exists()
 
 
 def seeds(directory: Path) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """The services installed beside us: entry points of the group `kgents.services`, by name; loaded only to be run."""
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from kgents_cli.suggestion import did_you_mean
@@ -44,7 +45,9 @@ def load_service(name: str) -> Any:
         ) from error
 
 
+@cache
 def _entry_points() -> "EntryPoints":
+    """Read once: it takes 10 ms, and what is installed does not change under a process."""
     from importlib.metadata import entry_points  # noqa: PLC0415 - slow to import, and most commands do not need it
 
     return entry_points(group=GROUP)

@@ -34,6 +34,8 @@ HUB_SERVICES: Final = (
 EDGE_SERVICES: Final = ("provision", "reader")
 COLLECTORS: Final = ("collector-k8s", "collector-docker", "collector-db", "collector-nats", "collector-otel")
 NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+LOGIN: Final = re.compile(r"[a-z0-9-]+(@[A-Za-z0-9_.@,-]{1,128})?")
+"""A service, maybe at its machines, or a person: also the name of a file."""
 
 
 class State(msgspec.Struct):
@@ -59,16 +61,20 @@ class Site:
         """A directory that is there.
 
         Raises:
+            ConfigError: its settings cannot be used, so no accounts can be made of them.
             KgentsError: it is none of ours.
         """
         try:
             content = (directory / STATE).read_bytes()
-            return cls(directory, msgspec.json.decode(content, type=State))
+            site = cls(directory, msgspec.json.decode(content, type=State))
         except (OSError, msgspec.DecodeError) as error:
             found = error.strerror if isinstance(error, OSError) else "another content"
             raise KgentsError(
                 f"expected the directory of a hub with {STATE}, found: {found}; try: `kgents edge init {directory}`"
             ) from error
+        for name in site.state.logins:
+            site._login(name)  # before anything is done that ends with writing them
+        return site
 
     @classmethod
     def create(cls, directory: Path, state: State) -> "Site":
@@ -132,8 +138,14 @@ class Site:
 
         Raises:
             ConfigError: that file cannot be used.
+            KgentsError: it is no name of a login.
             UsageError: there is no such service.
         """
+        if not LOGIN.fullmatch(login):
+            raise KgentsError(
+                f"expected a service, one at its machine, or a person, found {login!r}; try: collector-host@web7, "
+                "reader@alice"
+            )
         service, _, places = login.partition("@")
         cluster = self.state.cluster
         clusters = [cluster] if service.startswith("collector-") else []
