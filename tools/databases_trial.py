@@ -1,9 +1,9 @@
 """`python -m databases_trial [production]`: deploy/databases as its page prints it, on an engine of its own.
 
 As root on Linux, with the servers that `make servers` installs; no registry of images is asked. PostgreSQL, PgBouncer
-and Valkey run in images that are made of the programs of this machine; the entry point of PostgreSQL's does what that
-of the official image does with an empty folder of data. There is no Qdrant for this machine, so it is left out. Prints
-what became of each container, and whether PostgreSQL archives and copies.
+and Valkey (in production Redis) run in images that are made of the programs of this machine; the entry point of
+PostgreSQL's does what that of the official image does with an empty folder of data. There is no Qdrant for this
+machine, so it is left out. Prints what became of each container, and whether PostgreSQL archives and copies.
 """
 
 import io
@@ -56,7 +56,8 @@ def main(words: list[str]) -> None:
         folder = Path(directory)
         databases = shutil.copytree(ROOT / "deploy", folder / "deploy") / "databases"
         config = compose_plugin(folder / "docker")
-        environ = {**process_environ(), "DOCKER_CONFIG": str(config), "DOCKER_HOST": engine.url, **images(engine.url)}
+        environ = {**process_environ(), "DOCKER_CONFIG": str(config), "DOCKER_HOST": engine.url}
+        environ |= images(engine.url, "redis-server" if words else "valkey")
         files = ["compose.yaml", *(["compose.production.yaml"] if words else []), "without-qdrant.yaml"]
         (databases / "without-qdrant.yaml").write_text(NO_QDRANT)
         environ["COMPOSE_FILE"] = ":".join(files)
@@ -101,9 +102,9 @@ def certify(folder: Path) -> None:
         (own / "tls.key").chmod(0o600)
 
 
-def images(url: str) -> dict[str, str]:
-    """The images, as variables of the Compose file."""
-    programs = {"valkey-server": needed("valkey"), "valkey-cli": needed("redis-cli")}
+def images(url: str, redis: str) -> dict[str, str]:
+    """The images, as variables of the Compose file; `redis`: the program, of which only Debian's knows TLS."""
+    programs = {"valkey-server": needed(redis), "valkey-cli": needed("redis-cli")}
     changes = ["--change", 'ENTRYPOINT ["/entrypoint"]', "--change", f"ENV PATH={POSTGRES}/bin:/bin"]
     changes += ["--change", "ENV PGDATA=/var/lib/postgresql/data"]
     import_image(postgres(), "trial-postgres:1", url, *changes)
