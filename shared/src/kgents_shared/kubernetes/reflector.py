@@ -288,7 +288,10 @@ class Reflector(Generic[O]):
             fault = "" if await self._is_absent(error) else f"{self.kind.resource}: {error}"
             if fault != self.fault:
                 self.fault = fault
-                _log.warning("resource_unreadable", resource=self.kind.resource, reason=fault)
+                if fault:
+                    _log.warning("resource_unreadable", resource=self.kind.resource, reason=fault)
+                else:
+                    _log.info("resource_absent", resource=self.kind.resource)
             self.is_settled = True
             self.changed.set()
         await self._clock.sleep(self._retries.pause_s(error))
