@@ -90,8 +90,8 @@ STRUCTS: dict[str, tuple[type[Struct], ...]] = {
     "edges": (EdgeSample,),
 }
 """Sections of a pulse whose figures have fields of their own."""
-NAMES = {"peer", "kind", "weight", "spans"}
-"""Fields in these that say what was measured, and by how much, and are no figures."""
+NAMES = {"peer", "kind", "weight"}
+"""Fields in these that say what was measured and are no figures."""
 ATTRIBUTE_FIELDS = [
     each for each in vars(attributes).values() if hasattr(each, "ATTRIBUTES") and each is not attributes
 ]

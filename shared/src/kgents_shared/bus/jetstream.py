@@ -172,6 +172,15 @@ class ConsumerInfo(msgspec.Struct):
         return int(self.ts.timestamp() * 1e9)
 
 
+class _Listed(msgspec.Struct):
+    subjects: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _SubjectsPage(msgspec.Struct):
+    state: _Listed
+    total: int = 0
+
+
 class _Names(msgspec.Struct):
     streams: list[str] | None = None
 
@@ -225,6 +234,15 @@ async def update_stream(session: Session, stream: str, config: Mapping[str, Any]
 async def purge_before(session: Session, stream: str, subject: str, seq: int) -> None:
     """Drop every message of a subject that is older than a sequence."""
     await session.api(requests.purge_of(stream), {"filter": subject, "seq": seq}, msgspec.Raw)
+
+
+async def subjects_page(
+    session: Session, stream: str, filter_: str, offset: int, *, prefix: str = ""
+) -> tuple[bytes, int]:
+    """Up to 100,000 subjects of a filter, as JSON (subject → its messages), and how many there are in all."""
+    body = {"subjects_filter": filter_, "offset": offset}
+    page = await session.api(requests.info_of(stream), body, _SubjectsPage, prefix=prefix)
+    return bytes(page.state.subjects), page.total
 
 
 # Single messages

@@ -11,22 +11,13 @@ from typing import Final
 
 import msgspec
 
-from kgents_shared.bus import requests
+from kgents_shared.bus.jetstream import subjects_page
 from kgents_shared.bus.session import Session
 from kgents_shared.bus.time_slice import TimeSlice
 
 PART_BYTES: Final = 64 * 1024
 _BETWEEN: Final = re.compile(rb'":\d+(,)"')
 """Between two entries of the list. In a name it could only be one with quotes: a part that ends there is no JSON."""
-
-
-class _Listed(msgspec.Struct):
-    subjects: msgspec.Raw = msgspec.Raw(b"null")
-
-
-class _Page(msgspec.Struct):
-    state: _Listed
-    total: int = 0
 
 
 _DECODER: Final = msgspec.json.Decoder(dict[str, int] | None)
@@ -44,14 +35,13 @@ async def subject_parts(
     for filter_ in filters:
         listed = 0
         while True:
-            body = {"subjects_filter": filter_, "offset": listed}
-            page = await session.api(requests.info_of(stream), body, _Page, prefix=prefix)
+            page, total = await subjects_page(session, stream, filter_, listed, prefix=prefix)
             before = listed
-            for part in _parts(bytes(page.state.subjects)):
+            for part in _parts(page):
                 listed += len(part)
                 yield part
                 await time_slice.checkpoint()
-            if listed == before or listed >= page.total:
+            if listed == before or listed >= total:
                 break
 
 

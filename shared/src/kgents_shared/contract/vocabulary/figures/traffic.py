@@ -15,7 +15,8 @@ INBOUND_LATENCY_MS: Final = _inbound("latency_ms", "ms", "Durations of the reque
 
 _edge = _FIELD.section("edges", kinds.APP).figure
 EDGE_REQUESTS: Final = _edge("n", "{request}", "Requests of a connection.")
-EDGE_ERRORS_CLIENT: Final = _edge("errors_client", "{request}", "Of these, those that failed as their client has it.")
+EDGE_SPANS: Final = _edge("spans", "{span}", "Spans that were counted: of few a rate is not sure.")
+EDGE_ERRORS_CLIENT: Final = _edge("errors_client", "{request}", "Of the requests, those that failed for their client.")
 EDGE_ERRORS_SERVER: Final = _edge("errors_server", "{request}", "Of these, those that the peer answered with an error.")
 EDGE_PAIRED_SHARE: Final = _edge("paired_share", "1", "Share of the calls of which the peer's side is known, too.")
 EDGE_CLIENT_MS: Final = _edge("client_ms", "ms", "Durations at the client, as a histogram.")
