@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from kgents_collector_nats.mapping.caps import Caps
 from kgents_collector_nats.mapping.rate import CALM_RATIO, rounded
 from kgents_collector_nats.mapping.subject import overlap
-from kgents_collector_nats.sample import remember
+from kgents_collector_nats.remember import remember
 from kgents_shared.contract.facts import Facts
 from kgents_shared.contract.pulse import ResourcePulse
 from kgents_shared.contract.subjects import matches

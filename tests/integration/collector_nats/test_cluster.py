@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from kgents_collector_nats.sample import Sample, remember
+from kgents_collector_nats.remember import remember
+from kgents_collector_nats.sample import Sample
 from kgents_collector_nats.source import Source
 from kgents_shared.bus.client import Bus
 from kgents_shared.contract.errors import BusError

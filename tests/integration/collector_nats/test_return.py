@@ -10,7 +10,8 @@ import pytest
 from msgspec import structs
 
 from kgents_collector_nats.mapping.returning import RETURN
-from kgents_collector_nats.sample import EPOCH, Sample, Server, remember
+from kgents_collector_nats.remember import remember
+from kgents_collector_nats.sample import EPOCH, Sample, Server
 from kgents_collector_nats.source import Source
 from kgents_shared.bus.client import Bus
 from kgents_shared.contract.facts import Facts

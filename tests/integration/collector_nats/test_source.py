@@ -12,7 +12,8 @@ import pytest
 from kgents_collector_nats.config import Config
 from kgents_collector_nats.mapping.advisory import Advisory, event
 from kgents_collector_nats.mapping.scope import Scope
-from kgents_collector_nats.sample import Sample, remember
+from kgents_collector_nats.remember import remember
+from kgents_collector_nats.sample import Sample
 from kgents_collector_nats.source import Advisories, Source
 from kgents_collector_nats.source.advisories import WAITING_MAX
 from kgents_shared.bus.client import Bus

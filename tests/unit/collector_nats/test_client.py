@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from kgents_collector_nats.sample import remember
+from kgents_collector_nats.remember import remember
 from kgents_shared.contract.entity import Traffic
 from kgents_shared.contract.meta import Heartbeat
 from support.nats_samples import Raw, edge, edges, mapped, moved_on, named, names, pulse, sample, single

@@ -5,7 +5,8 @@ import pytest
 from msgspec import structs
 
 from kgents_collector_nats.mapping.caps import Caps
-from kgents_collector_nats.sample import Fault, remember
+from kgents_collector_nats.remember import remember
+from kgents_collector_nats.sample import Fault
 from kgents_shared.contract.codec import encode
 from kgents_shared.contract.unread import Unread
 from support.nats_samples import (

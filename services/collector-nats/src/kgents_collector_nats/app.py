@@ -10,7 +10,8 @@ from msgspec import structs
 from kgents_collector_nats.config import Config
 from kgents_collector_nats.mapping import advisory, observe
 from kgents_collector_nats.mapping.scope import SOURCE, Scope
-from kgents_collector_nats.sample import Sample, remember
+from kgents_collector_nats.remember import remember
+from kgents_collector_nats.sample import Sample
 from kgents_collector_nats.source import Advisories, Source, open_source
 from kgents_collector_nats.source.advisories import OWN_ACCOUNT
 from kgents_collector_nats.source.advisories import SUBJECTS as ADVISORIES

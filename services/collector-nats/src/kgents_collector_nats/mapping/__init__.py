@@ -47,7 +47,7 @@ def observe(
 
     Args:
         previous: the sample before, for rates; None at the start.
-        current: the sample now, through `sample.remember`.
+        current: the sample now, through `remember`.
         cluster: the name of what is observed.
         interval_s: seconds from sample to sample.
         caps: how many of each kind are shown.
