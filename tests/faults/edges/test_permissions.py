@@ -69,7 +69,7 @@ COPIED = set(NAME_BY_SIGNAL.values()) - {NAME_BY_SIGNAL["meta"]}
 DECIDED = ("acknowledge", "unacknowledge", "silence", "unsilence")
 RECORDED = {
     "provision": (
-        "provision", "token", "edge-new", "edge-update", "edge-rotate", "edge-revoke", "archive-migrate",
+        "provision", "token", "edge-init", "edge-new", "edge-update", "edge-rotate", "edge-revoke", "archive-migrate",
         "archive-forget",
     ),
     "backup": ("restore",),

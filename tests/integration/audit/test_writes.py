@@ -230,6 +230,21 @@ async def test_who_reads_does_not_write_and_who_writes_records_only_what_they_do
     assert tuple(found[2:]) == may
 
 
+async def test_what_set_up_a_hub_is_recorded_with_its_streams(server: NatsServer, tmp_path: Path) -> None:
+    hub = tmp_path / "hub"
+    words = ("edge", "init", str(hub), "--host", "127.0.0.1", "--port", str(server.port), "--no-tls")
+    made = await run_kgents(*words)
+    assert "not in the audit trail yet: its NATS does not run yet" in made.err
+    edge = ("edge", "new", "paris", "--hub", str(hub), "--url", "nats://h:7422", "--dir", str(tmp_path / "edge"))
+    assert (await run_kgents(*edge)).code == 0  # its NATS runs, and has no trail
+    assert (await run_kgents("provision", "--config", str(hub / "kgents.yaml"))).code == 0
+    async with Bus(NatsConfig(url=server.url), name="test") as bus:
+        found = await writes(bus)
+    assert {(each.record.action, each.outcome) for each in found} == {
+        ("provision", "done"), ("edge-init", "done"), ("edge-new", "done"),
+    }  # fmt: skip
+
+
 async def test_a_new_edge_says_where_it_is_made_and_no_key_of_it(bus: Bus, server: NatsServer, tmp_path: Path) -> None:
     hub, edge = tmp_path / "hub", tmp_path / "edge"
     assert (await run_kgents("edge", "init", str(hub), "--host", "h", "--no-tls")).code == 0
@@ -237,11 +252,15 @@ async def test_a_new_edge_says_where_it_is_made_and_no_key_of_it(bus: Bus, serve
     made = await at(server)(*words, "--collector", "collector-docker")
     assert made.code == 0, made.err
 
-    (found,) = await writes(bus)
+    init, found = sorted(await writes(bus), key=lambda each: each.record.action)
+    assert (init.record.action, init.record.target, init.outcome) == ("edge-init", "hub hub", "done")
+    assert init.record.after is not None
+    assert (init.record.after["servers"], init.record.after["done_at"][-1]) == ({"hub-1": "h"}, "Z")
+    assert not (hub / "unrecorded.jsonl").exists()
     record = found.record
     assert (record.action, record.via, record.target, found.outcome) == ("edge-new", "cli", "edge paris", "done")
     assert record.before is None
     assert record.after == {"directory": str(edge), "urls": ["tls://h:7422"], "collectors": ["collector-docker"]}
-    seeds = {each.read_text().strip() for each in edge.rglob("*.nk")}
+    seeds = {each.read_text().strip() for each in (*hub.rglob("*.nk"), *edge.rglob("*.nk"))}
     assert seeds
     assert not [seed for seed in seeds if seed in repr(await records(bus))]

@@ -25,8 +25,10 @@ DECIDED: Final[dict[str, tuple[str, str]]] = {
 """Signal of what people decide → the actions that store it, and take it back."""
 FORGET: Final = "archive-forget"
 """What the archive held was removed on request. `after.audit_records`: numbers of records that lost their content."""
+EDGE_INIT: Final = "edge-init"
+"""A hub was made, and its logins; recorded once its NATS runs."""
 SET_UP: Final = (
-    "provision", "token", "edge-new", "edge-update", "edge-rotate", "edge-revoke", "archive-migrate", FORGET,
+    "provision", "token", EDGE_INIT, "edge-new", "edge-update", "edge-rotate", "edge-revoke", "archive-migrate", FORGET,
 )  # fmt: skip
 """Actions of who sets up the streams, the logins, and the archive."""
 RESYNC: Final = "edge-resync"

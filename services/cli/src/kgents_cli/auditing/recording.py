@@ -9,9 +9,9 @@ from typing import Any, Final
 from msgspec import structs
 
 from kgents_cli.alerting.author import origin, user
+from kgents_cli.auditing.late import kept, record_kept
 from kgents_cli.connection import NAME
 from kgents_cli.log import setup as setup_logging
-from kgents_cli.output import WARNING, note
 from kgents_shared.bus import provision
 from kgents_shared.bus.audit import audited, new_id
 from kgents_shared.bus.client import Bus
@@ -22,6 +22,8 @@ from kgents_shared.contract.errors import BusTimeoutError, ProvisionError
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.runtime.config import CommonConfig
 
+LOGIN: Final = "provision"
+"""Of who sets up."""
 TRIED_S: Final = 0.2
 """How often it is asked whether every server was tried."""
 
@@ -64,29 +66,33 @@ async def provisioned(bus: Bus, plan: Plan, common: CommonConfig) -> None:
 
 
 @asynccontextmanager
-async def recorded(common: CommonConfig, record: AuditRecord, *, seed: Path | None = None) -> AsyncIterator[None]:
+async def recorded(common: CommonConfig, record: AuditRecord, *, hub: Path | None = None) -> AsyncIterator[None]:
     """Record a write of files or tables, which itself needs no NATS: without one it is done, and that is said.
 
-    `seed`: of the login to use, if that file is there; else the configured one.
+    `hub`: the directory of the hub that it is about. Its own login is used where its key is there; what cannot be
+    recorded is kept in it, and recorded with what follows.
 
     Raises:
         BusError: the audit trail is there, and does not take the record; the block is not entered.
     """
     nats = common.nats
-    if seed is not None and await asyncio.to_thread(seed.exists):
+    if hub is not None and await asyncio.to_thread((seed := hub / "keys" / f"{LOGIN}.nk").exists):
         nats = structs.replace(nats, nkey_seed=Secret(seed), credentials_file=None, user=None, password=None)
     setup_logging("error")
-    async with Bus(nats, name=NAME) as bus:
+    async with Bus(nats, name=NAME) as bus, AsyncExitStack() as recording:
+        why = ""
         if not await _is_there(bus, nats.round_timeout_s):
-            note(f"{WARNING} not in the audit trail: no connection to NATS at {nats.url}: {bus.last_error}")
-            yield
-            return
-        async with AsyncExitStack() as recording:
+            why = f"no connection to NATS at {nats.url}: {bus.last_error}"
+        else:
             try:
                 await recording.enter_async_context(audited(bus, record))
             except ProvisionError:
-                note(f"{WARNING} not in the audit trail: {nats.url} has none; name yours with --nats, or provision it")
-            yield
+                why = f"{nats.url} has none; name yours with --nats, or provision it"
+        if why:
+            recording.enter_context(kept(hub, record, why))
+        elif hub is not None:
+            await record_kept(bus, hub)
+        yield
 
 
 async def _is_there(bus: Bus, timeout_s: float) -> bool:

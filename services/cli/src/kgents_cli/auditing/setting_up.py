@@ -3,17 +3,14 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from msgspec import structs
 
+from kgents_cli.auditing.late import kept
 from kgents_cli.auditing.recording import recorded, written
 from kgents_cli.options import Target
-from kgents_cli.output import WARNING, note
 from kgents_shared.contract.errors import ConfigError
-
-LOGIN: Final = "provision"
-"""Of who sets up."""
 
 
 @asynccontextmanager
@@ -27,13 +24,14 @@ async def recorded_at(
     before: dict[str, Any] | None = None,
     after: dict[str, Any] | None = None,
 ) -> AsyncIterator[None]:
-    """Record what is done with an edge in the directory of its hub; where there is no trail yet, that is said.
+    """Record what is done with an edge in the directory of its hub; it is kept until there is a trail.
 
     `about`: what is written; empty: the edge.
 
     Raises:
         BusError: the audit trail is there, and does not take the record; the block is not entered.
     """
+    record = written(edge, action, about or f"edge {edge}", before=before, after=after)
     file = hub / "kgents.yaml"
     is_of_hub = target.config_file is None and file.exists()
     try:
@@ -41,9 +39,8 @@ async def recorded_at(
     except ConfigError as error:
         if not is_of_hub:
             raise
-        note(f"{WARNING} not in the audit trail: {error.faults[0]}")  # such as certificates that are not there yet
-        yield
+        with kept(hub, record, error.faults[0]):  # such as certificates that are not there yet
+            yield
         return
-    record = written(edge, action, about or f"edge {edge}", before=before, after=after)
-    async with recorded(common, record, seed=hub / "keys" / f"{LOGIN}.nk"):
+    async with recorded(common, record, hub=hub):
         yield

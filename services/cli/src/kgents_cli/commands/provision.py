@@ -1,10 +1,12 @@
 """`kgents provision`: contract.streams → the difference to the server → the server."""
 
 import asyncio
+from pathlib import Path
 
 import click
 import msgspec
 
+from kgents_cli.auditing.late import record_kept
 from kgents_cli.auditing.recording import provisioned
 from kgents_cli.connection import connected
 from kgents_cli.options import Target, output_option, target_options
@@ -29,10 +31,11 @@ def command(dry_run: bool, output: str, target: Target) -> None:
       kgents provision --dry-run
       kgents provision --nats nats://nats:4222 --creds admin.creds
     """  # noqa: D301
-    asyncio.run(_provision(target.load(), dry_run=dry_run, as_json=output == "json"))
+    hub = target.config_file.parent if target.config_file is not None else None
+    asyncio.run(_provision(target.load(), hub, dry_run=dry_run, as_json=output == "json"))
 
 
-async def _provision(common: CommonConfig, *, dry_run: bool, as_json: bool) -> None:
+async def _provision(common: CommonConfig, hub: Path | None, *, dry_run: bool, as_json: bool) -> None:
     async with connected(common) as bus:
         session = await bus.session()
         plan = await provision.plan(session, streams(common.streams))
@@ -40,6 +43,8 @@ async def _provision(common: CommonConfig, *, dry_run: bool, as_json: bool) -> N
         await require_one_store_of(session, plan)
         if not dry_run:
             await provisioned(bus, plan, common)
+            if hub is not None:
+                await record_kept(bus, hub)
         if kept := copies(common.streams):  # once there are the streams that they copy
             plan = await plan_copies(session, kept)
             _show(plan, as_json=as_json)

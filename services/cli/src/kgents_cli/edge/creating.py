@@ -10,6 +10,8 @@ from typing import Any, Final
 import click
 import msgspec
 
+from kgents_cli.auditing.late import kept
+from kgents_cli.auditing.recording import written
 from kgents_cli.auditing.setting_up import recorded_at
 from kgents_cli.edge import rendering
 from kgents_cli.edge.rendering import Ports, Server
@@ -29,6 +31,7 @@ from kgents_cli.edge.site import (
 from kgents_cli.options import Target, target_options
 from kgents_cli.output import say
 from kgents_shared.contract import address
+from kgents_shared.contract.audit import EDGE_INIT
 from kgents_shared.contract.errors import KgentsError
 
 ANY: Final = "0.0.0.0"  # noqa: S104 - what is to be reached from elsewhere, by TLS and with keys
@@ -116,6 +119,16 @@ def init(directory: Path, cluster: str, hosts: tuple[str, ...], tls: bool, place
         raise KgentsError(f"expected one, three or five --host, found {len(hosts)}; see `kgents edge init --help`")
     names = [f"{cluster}-{number + 1}" for number in range(len(hosts))]
     site = Site.create(directory, State(cluster, servers=names))
+    after = {"directory": str(directory), "servers": dict(zip(names, hosts, strict=True)), "tls": tls}
+    with kept(directory, written(cluster, EDGE_INIT, f"hub {cluster}", after=after), "its NATS does not run yet"):
+        _make_hub(site, hosts, place, tls=tls)
+    say(f"{directory} has the keys of {len(site.state.logins)} logins and the configuration of {len(hosts)} server(s)")
+    if tls:
+        say(f"next: put server.pem, server-key.pem and ca.pem into {directory}/tls, then nats-server -c …/nats.conf")
+
+
+def _make_hub(site: Site, hosts: Sequence[str], place: Place, *, tls: bool) -> None:
+    directory, cluster, names = site.directory, site.state.cluster, site.state.servers
     for login in (*HUB_SERVICES, SYSTEM):
         site.add_login(login)
     for name, host in zip(names, hosts, strict=True):
@@ -129,9 +142,6 @@ def init(directory: Path, cluster: str, hosts: tuple[str, ...], tls: bool, place
         values["ca_file"] = place.authority(directory)
     write(directory / CONFIG, rendering.of_kgents(values, []), 0o644)
     site.save()
-    say(f"{directory} has the keys of {len(site.state.logins)} logins and the configuration of {len(hosts)} server(s)")
-    if tls:
-        say(f"next: put server.pem, server-key.pem and ca.pem into {directory}/tls, then nats-server -c …/nats.conf")
 
 
 @click.command("new")
