@@ -63,6 +63,23 @@ async def test_credentials_are_masked_before_they_are_stored(
         assert canary.encode() not in found.body
 
 
+async def test_what_ones_own_rules_match_is_not_stored(
+    bus: Bus, config: Config, database: Database, tmp_path: Path
+) -> None:
+    """But for the names that a message is about, which would be those of something else."""
+    ours = replace(config, redact=[r"\b\d{16}\b", "(?i)ada lovelace"])
+    card, name = "4111111111111111", "p-4111111111111111"
+    async with archiving(bus, ours, tmp_path):
+        await publish(bus, make_topology(name, labels={"owner": "Ada Lovelace", "card": card}, status=f"of {card}"))
+        await publish(bus, make_event("a", number=1))
+        await until_level(bus, database)
+    (found,) = await archived(database, "topology")
+    message = msgspec.json.decode(found.body)
+    assert (message["labels"], message["status"]) == ({"owner": "***", "card": "***"}, "of ***")
+    assert (found.subject.endswith(name), message["ref"]["name"]) == (True, name)
+    assert await contents(database, "event") == as_stored(await stored(bus, "KGENTS_EVENT"))
+
+
 async def test_an_archiver_that_comes_back_goes_on_where_it_was(
     bus: Bus, config: Config, database: Database, tmp_path: Path
 ) -> None:

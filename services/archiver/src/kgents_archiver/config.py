@@ -1,5 +1,6 @@
 """The settings of the archiver → store/, app."""
 
+import re
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,6 +56,11 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the archive may take of disk, with everything in its schema; beyond, days are dropped before their time.
     null: no bound. A full disk stops every database of the server, so leave a fifth of it free."""
 
+    redact: list[str] = []
+    """Patterns (regular expressions) of what is stored as `***`, beside credentials: in the texts of each version and
+    event, but for the names that say what it is about; of one that matches times too, messages cannot be read any
+    more. The audit trail is stored as it is recorded."""
+
     migrate: Literal["check", "auto"] = "check"
     """Whether the service itself brings the tables up to date. check: it refuses to start, and `kgents archive migrate`
     does it: on a database that others use as well, a person decides when tables change."""
@@ -80,6 +86,14 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return self.tls == "verify" or (self.tls == "auto" and not _is_local(self.host))
 
     def faults(self) -> Iterator[Fault]:
+        for place, pattern in enumerate(self.redact):
+            try:
+                found = "one that matches an empty text" if re.compile(pattern).match("") else ""
+            except re.error as error:
+                found = str(error)
+            if found:
+                advice = r"try: \b\d{16}\b"
+                yield Fault(f"redact[{place}]", "a regular expression that matches something", found, advice)
         if self.ca_file is not None and not self.needs_tls:
             yield Fault("ca_file", "a connection with TLS", f"tls: {self.tls}", "set tls: verify", beside=("tls",))
         if "://" in self.host:

@@ -1,5 +1,6 @@
 """Streams of versions and events → every message as it was published, and the state at the beginning of each day."""
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -16,7 +17,7 @@ from kgents_archiver.store.partitions import EVENT, STATES
 from kgents_archiver.store.writing import Message, Writer
 from kgents_shared.bus.consume import Batch, Position
 from kgents_shared.bus.delivery import Delivery
-from kgents_shared.contract.masking import masked_message
+from kgents_shared.contract.masking import masked_message, redacted_message
 from kgents_shared.view.fold import is_gone
 
 SUBJECT_MAX: Final = 1_200
@@ -30,6 +31,7 @@ class FollowingVersions(Following):
 
     def _keep(self) -> Ledger:
         self._writer = Writer(self._database, self._signal)
+        self._rules = [re.compile(each) for each in self._config.redact]
         return self._writer
 
     def _kept(self) -> dict[str, int]:
@@ -41,7 +43,8 @@ class FollowingVersions(Following):
 
     def _redact(self, body: bytes) -> bytes:
         """The archive is kept, copied and exported for longer than any stream: credentials are masked in it."""
-        return masked_message(body)
+        body = masked_message(body)
+        return redacted_message(body, self._rules) if self._rules else body
 
     async def _write(self, epoch: Epoch, chunk: Chunk) -> Epoch:
         return await self._writer.write(epoch, chunk.rows, chunk.missing, chunk.position)

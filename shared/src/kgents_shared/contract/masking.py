@@ -6,7 +6,7 @@ recognised.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -104,10 +104,27 @@ def masked_message(payload: bytes) -> bytes:
         decoded = msgspec.json.decode(payload)
     except (msgspec.DecodeError, RecursionError):  # who reads it has to know that, too
         return payload
-    found = _walked(decoded, sorted(set(_secrets(decoded)), key=len, reverse=True))
+    secrets = sorted(set(_secrets(decoded)), key=len, reverse=True)
+    found = _walked(decoded, lambda text: _masked_text(text, secrets))
     # Of a key that stands twice the last alone was read, and both are in the bytes.
     encoded = msgspec.json.encode(found)
     return payload if encoded == payload else encoded
+
+
+def redacted_message(payload: bytes, rules: Sequence[re.Pattern[str]]) -> bytes:
+    """A JSON message with `***` in place of what any of the rules matches in its texts, but for what it is about."""
+    try:
+        decoded = msgspec.json.decode(payload)
+    except (msgspec.DecodeError, RecursionError):
+        return payload
+    found = _walked(decoded, lambda text: _redacted_text(text, rules))
+    return payload if found == decoded else msgspec.json.encode(found)
+
+
+def _redacted_text(text: str, rules: Sequence[re.Pattern[str]]) -> str:
+    for rule in rules:
+        text = rule.sub(MASK, text)
+    return text
 
 
 def _may_hold(payload: bytes) -> bool:
@@ -144,25 +161,25 @@ def _texts(value: Any) -> Iterator[str]:
     yield from (each for each in listed if isinstance(each, str) and each)
 
 
-def _walked(value: Any, secrets: list[str], *, is_named: bool = False) -> Any:
+def _walked(value: Any, mask: Callable[[str], str], *, is_named: bool = False) -> Any:
     match value:
         case str():
-            return _masked_text(value, secrets)
+            return mask(value)
         case dict():
-            return {key: _entry(value, key, secrets, is_named=is_named) for key in value}
+            return {key: _entry(value, key, mask, is_named=is_named) for key in value}
         case list():
-            return [_walked(each, secrets) for each in value]
+            return [_walked(each, mask) for each in value]
         case _:
             return value
 
 
-def _entry(holder: dict[str, Any], key: str, secrets: list[str], *, is_named: bool) -> Any:
+def _entry(holder: dict[str, Any], key: str, mask: Callable[[str], str], *, is_named: bool) -> Any:
     value = holder[key]
     if is_named or key not in _NAMES:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if is_number and _is_secret(holder, key, is_named=is_named):
             return MASK
-        return _walked(value, secrets, is_named=not is_named and key in _MAPPINGS)
+        return _walked(value, mask, is_named=not is_named and key in _MAPPINGS)
     return value
 
 
