@@ -15,7 +15,7 @@ from pyarrow.parquet import read_table  # type: ignore[import-untyped]
 from kgents_archiver.config import Config
 from kgents_archiver.holes import Hole
 from kgents_archiver.samples import _Folding
-from kgents_archiver.store import days
+from kgents_archiver.store import days, partitions
 from kgents_archiver.store.database import Database
 from kgents_archiver.store.figures import figures
 from kgents_archiver.store.ledger import OvertakenError
@@ -209,7 +209,7 @@ async def test_of_two_archivers_one_counts(database: Database) -> None:
 
 
 async def test_figures_are_answered_by_an_archiver_that_is_stopped_and_goes_on(
-    bus: Bus, server: NatsServer, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bus: Bus, server: NatsServer, config: Config, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A real stream; what is stored each minute is stored each second here."""
     monkeypatch.setattr("kgents_archiver.samples.MINUTE", timedelta(seconds=1))
@@ -253,7 +253,7 @@ async def test_figures_are_answered_by_an_archiver_that_is_stopped_and_goes_on(
                         "1m",
                     )
                     assert (min(series["min"]), max(series["max"])) == (0.0, 8.0)
-                await _check_objectives(server, tmp_path / "slo.yaml")
+                await _check_objectives(server, tmp_path / "slo.yaml", "1h")
                 file = tmp_path / "minutes.parquet"
                 for cluster in ("test", "other"):
                     where = ["--since", "-1h", "--parquet", str(file), "--cluster", cluster, "--nats", server.url]
@@ -265,11 +265,29 @@ async def test_figures_are_answered_by_an_archiver_that_is_stopped_and_goes_on(
                     assert counted == ([18, 2] if cluster == "test" else [0, 0])
                     assert {(each["name"], each["source"], each["figure"]) for each in rows} <= {("a", "k8s", "x")}
 
+                await _make_older(database, timedelta(days=3))
+                await _check_objectives(server, tmp_path / "slo.yaml", "4d")
 
-async def _check_objectives(server: NatsServer, file: Path) -> None:
+
+async def _make_older(database: Database, by: timedelta) -> None:
+    """As if all of it had been archived before: its minutes are hours by now, and dropped."""
+    now = datetime.now(UTC)
+    then = (now - by).date()
+    await partitions.ensure(database, "pulse_1m", [then - timedelta(days=1), then])
+    async with database.connection() as connection:
+        await connection.execute("update kgents.pulse_1m set at = at - $1::interval, last_at = last_at - $1", by)
+        await connection.execute("update kgents.epoch set began_at = began_at - $1::interval", 2 * by)
+        await connection.execute(
+            "update kgents.rolled set until = date_trunc('hour', now() - $1::interval)", by + timedelta(hours=2)
+        )
+    assert await roll(database, now) > 0
+    assert await days.expire(database, "pulse_1m", now.date(), 1) > 0
+
+
+async def _check_objectives(server: NatsServer, file: Path, since: str) -> None:
     """Of requests that the stream holds no more: those that succeeded, and those within bounds that are kept."""
     file.write_text(OBJECTIVES)
-    words = ("availability", "--since", "1h", "--objectives", str(file), "-o", "json", "--nats", server.url)
+    words = ("availability", "--since", since, "--objectives", str(file), "-o", "json", "--nats", server.url)
     report = json.loads((await run_kgents(*words)).out)
     found = {each["name"]: (each["good"], each["total"], each["unknown"]) for each in report["objectives"]}
     assert found == {"answers": (4, 6, 0), "fast": (4, 4, 2), "odd": (0, 0, 6)}
