@@ -169,6 +169,20 @@ async def test_row_that_is_marked_as_deleted_counts_as_not_there(both: Stores) -
         assert verdicts(await polls.poll()) == (15, None, 0)
 
 
+async def test_row_without_a_key_is_not_judged(both: Stores) -> None:
+    await both.fill(60)
+    await both.postgres.sql(
+        "alter table articles add column slug text unique; update articles set slug = 's' || id where id > 20; "
+        "grant select (slug) on articles to kgents"
+    )
+    both.qdrant.points["articles"] = {key: {"slug": f"s{key}"} for key in range(22, 61)}
+    both.vectors.update({100: {"slug": None}, 101: {}})
+    both.qdrant.indexes["articles"] = {"slug": "keyword"}
+    async with both.polls(key="slug", payload_key="slug") as polls:
+        polled = await polls.poll()
+    assert (verdicts(polled), polled.pulse.custom["coherency_undecided"]) == ((1, None, 0), 22)
+
+
 async def test_store_that_cannot_be_read_is_not_known_and_never_a_verdict(both: Stores) -> None:
     await both.fill(100)
     del both.vectors[1]
@@ -192,6 +206,12 @@ async def test_store_that_cannot_be_read_is_not_known_and_never_a_verdict(both: 
         await both.postgres.sql("revoke select on articles from kgents; revoke select (id) on articles from kgents")
         advice = assert_unknown(await polls.poll(), "missing privilege").partition("try: ")[2]
         await both.postgres.sql(advice)
+        assert (await polls.poll()).sample.unreachable is None
+        locking = await both.postgres.connect()
+        await locking.execute("begin; lock table articles in access exclusive mode")
+        assert "exclusive lock" in assert_unknown(await polls.poll(), "unreadable")
+        await locking.execute("rollback")
+        await locking.close()
         assert (await polls.poll()).sample.unreachable is None
         await both.postgres.sql("alter table articles enable row level security")
         assert "row-level security" in assert_unknown(await polls.poll(), "unreadable")

@@ -75,6 +75,9 @@ async def test_an_entity_is_described_with_what_is_connected_and_happened(bus: B
         for each in ("in cluster test", "KG-001", "firing critical", "runs_on", "node n1", "pod shop/web", "BackOff 0"):
             assert each in shown.text
         assert "not known: no pulse" in shown.text
+        for widget in (shown.app.pane, shown.app.table):
+            await shown.press("tab")
+            assert shown.app.focused is widget
         await publish(bus, make_health("cart", level="warning"))
         await eventually(lambda: "warning 0.60  since" in shown.text or shown.text.count("warning 0.60") > 1)
         await shown.press("escape")

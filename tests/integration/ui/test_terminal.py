@@ -135,6 +135,19 @@ async def test_a_terminal_that_stops_reading_stops_nothing_and_gets_the_newest_p
         assert terminal.ended() == 0
 
 
+async def test_what_is_pasted_is_text_whatever_bytes_it_is_made_of(bus: Bus, server: NatsServer) -> None:
+    await published(bus)
+    with Terminal([*COMMAND, "--nats", server.url]) as terminal:
+        await eventually(lambda: "LIVE" in terminal.written and "sick" in terminal.written)
+        terminal.press("/")
+        os.write(terminal._own, b"\x1b[200~si\xff\xe9\n\x1b[31mck\x1b[201~\r")
+        await eventually(lambda: "none of 2 passes the filter" in terminal.written)
+        terminal.press("\x1b")
+        await eventually(lambda: "sick" in terminal.written.rpartition("none of 2")[2])
+        terminal.press("\x03")  # Ctrl-C quits, as the help says
+        assert terminal.ended() == 0
+
+
 async def test_a_terminal_that_is_gone_ends_it(bus: Bus, server: NatsServer) -> None:
     await published(bus)
     with Terminal([*COMMAND, "--nats", server.url]) as terminal:

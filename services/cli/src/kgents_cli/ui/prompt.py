@@ -54,7 +54,7 @@ class Prompt(Horizontal):
         self.input.value = text
         self.input.cursor_position = len(text)
         self.add_class("open")
-        self.input.focus()
+        self.screen.set_focus(self.input)  # at once: what is typed or pasted right behind the key belongs here
 
     def close(self) -> None:
         """Ask nothing any more."""
