@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -141,17 +142,24 @@ class Pod:
         self.process.wait(60)
 
     def kill(self) -> None:
-        """All of it at once, as a machine that is lost."""
+        """All of it, as a machine that is lost."""
         if self.process is None:
             return
+        while running := list(self._running()):  # one that was begun meanwhile would go on beside the next start
+            for pid in running:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        self.process.wait(30)
+
+    def _running(self) -> Iterator[int]:
+        assert self.process is not None
         for path in Path("/proc").glob("[0-9]*/stat"):
             try:
-                session = int(path.read_text().rpartition(")")[2].split()[3])
-            except (OSError, IndexError):
+                state, _, _, session, *_ = path.read_text().rpartition(")")[2].split()
+            except (OSError, ValueError):
                 continue
-            if session == self.process.pid or self._is_ours(path.parent):
-                os.kill(int(path.parent.name), signal.SIGKILL)
-        self.process.wait(30)
+            if state not in "ZX" and (int(session) == self.process.pid or self._is_ours(path.parent)):
+                yield int(path.parent.name)
 
     def _is_ours(self, process: Path) -> bool:
         """pg_ctl gives the server a session of its own; its folder tells whose it is."""
