@@ -37,6 +37,7 @@ if [ "$1" = postgres ] && [ ! -s "$PGDATA/PG_VERSION" ]; then
 fi
 exec "$@"
 """
+AUTHORITIES: Final = Path("/etc/ssl/certs/ca-certificates.crt")
 NC: Final = """#!/bin/sh
 exec busybox nc -w 2 "$2" "$3" -e true
 """
@@ -124,9 +125,9 @@ def postgres() -> bytes:
 
 
 def pgbouncer() -> bytes:
-    """Debian's PgBouncer."""
+    """Debian's PgBouncer, which starts with TLS only where the authorities of the system are, whatever it is given."""
     program = needed("pgbouncer")
-    return file_system([program], [program], {}, {"bin/nc": NC})
+    return file_system([program, AUTHORITIES], [program], {}, {"bin/nc": NC})
 
 
 def file_system(
