@@ -51,6 +51,7 @@ class Pods:
         for name, text in self.objects["ConfigMap", "cache-config"]["data"].items():
             local = text.replace(" /tls/", f" {folder}/tls/").replace("tls-port 6379", f"tls-port {self.port}")
             (folder / "config" / name).write_text(local)
+        (folder / "config" / "founded").write_text("")  # as before the primary has answered
         for each in made(OWNER, RedisNames("cache", "shop"), self.spec, datetime.now(UTC)):
             login = each["metadata"]["name"].removeprefix("cache-redis-")
             data = {key: base64.b64decode(value) for key, value in each["data"].items()}
