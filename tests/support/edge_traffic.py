@@ -20,6 +20,9 @@ from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from support.running import running
 from support.streams import stored
 
+SOURCED_S = 150.0
+"""How long a hub may take to copy what an edge has: nats-server asks a source again after ten seconds, ten more for
+each time that it failed, and two minutes at most."""
 SOURCE = "docker"
 ENTITIES = 20
 PAUSE_S = 0.005

@@ -18,11 +18,13 @@ from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.contract.wire import REMOVE
 from support.audit import trail
 from support.edge_site import EdgeSite, bus_of
-from support.edge_traffic import SOURCE, answers, beat, container, copied, report
+from support.edge_traffic import SOURCE, SOURCED_S, answers, beat, container, copied, report
 from support.streams import stored
 from support.waiting import eventually
 
 STREAM = NAME_BY_SIGNAL["entity"]
+
+pytestmark = pytest.mark.timeout(500)
 
 
 async def test_an_entity_whose_removal_expired_during_a_cut_is_removed_once_its_collector_attests(
@@ -38,7 +40,7 @@ async def test_an_entity_whose_removal_expired_during_a_cut_is_removed_once_its_
             await report(writer, "A", number)
         reader = bus_of(site.login("reader"))
         async with reader:
-            await eventually(partial(copied, reader, edge, "A", "entity"), within_s=20)
+            await eventually(partial(copied, reader, edge, "A", "entity"), within_s=SOURCED_S)
         site.edges["A"].cut()
         ghost = container("A", 1)
         removal = Entity(ref=ghost, source=SOURCE, op=REMOVE)

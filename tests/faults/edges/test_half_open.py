@@ -3,9 +3,13 @@
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from support.edge_site import DIRECTIONS, EdgeSite, bus_of
-from support.edge_traffic import beat, busy, copied, is_cut, is_linked, report
+from support.edge_traffic import SOURCED_S, beat, busy, copied, is_cut, is_linked, report
 from support.waiting import eventually
+
+pytestmark = pytest.mark.timeout(500)
 
 
 async def test_links_that_are_half_open_are_noticed_and_go_on_where_they_were(tmp_path: Path) -> None:
@@ -33,7 +37,7 @@ async def test_links_that_are_half_open_are_noticed_and_go_on_where_they_were(tm
                 for name in sides:
                     site.edges[name].deliver()
                 for name in sides:
-                    await eventually(partial(is_linked, hub, name), within_s=60)
+                    await eventually(partial(is_linked, hub, name), within_s=SOURCED_S)
             for name, (_, edge, _) in sides.items():
                 for signal in ("entity", "pulse", "event"):
-                    await eventually(partial(copied, hub, edge, name, signal), within_s=20)
+                    await eventually(partial(copied, hub, edge, name, signal), within_s=SOURCED_S)

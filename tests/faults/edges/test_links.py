@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from kgents_cli.alerting.author import user
 from kgents_shared.bus import edges
 from kgents_shared.bus.client import Bus
@@ -11,9 +13,11 @@ from kgents_shared.bus.sources import filter_of
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from support.audit import trail
 from support.edge_site import EdgeSite, bus_of
-from support.edge_traffic import answers, beat, busy, copied, is_cut, is_linked, report
+from support.edge_traffic import SOURCED_S, answers, beat, busy, copied, is_cut, is_linked, report
 from support.streams import stored
 from support.waiting import eventually
+
+pytestmark = pytest.mark.timeout(500)
 
 
 async def test_a_cut_and_a_killed_hub_lose_nothing_and_keep_the_order(tmp_path: Path) -> None:
@@ -42,7 +46,7 @@ async def test_a_cut_and_a_killed_hub_lose_nothing_and_keep_the_order(tmp_path: 
             await eventually(partial(is_linked, hub, "B"), within_s=40)
             for cluster, edge in (("A", reader_a), ("B", reader_b)):
                 for signal in ("entity", "pulse", "event"):
-                    await eventually(partial(copied, hub, edge, cluster, signal), within_s=20)
+                    await eventually(partial(copied, hub, edge, cluster, signal), within_s=SOURCED_S)
 
 
 async def _samples(edge: Bus) -> int:
@@ -62,7 +66,7 @@ async def test_a_key_is_rotated_and_revoked_and_the_old_one_is_refused(tmp_path:
         bus_of(site.login("auditor")) as auditor,
     ):
         await report(writer, "A", 0)
-        await eventually(partial(copied, hub, edge, "A", "entity"), within_s=20)
+        await eventually(partial(copied, hub, edge, "A", "entity"), within_s=SOURCED_S)
         old = (site.edges["A"].directory / "leaf.conf").read_text()
         named = ("A", "--hub", site.hub, "--config", site.config)
         await site.run("edge", "rotate", *named, "--dir", site.edges["A"].directory)
@@ -70,7 +74,7 @@ async def test_a_key_is_rotated_and_revoked_and_the_old_one_is_refused(tmp_path:
         await site.edges["A"].server.reload()
         assert "is refused" in await site.run("edge", "rotate", *named, "--finish")
         await report(writer, "A", 1)  # over the new key
-        await eventually(partial(copied, hub, edge, "A", "entity"), within_s=60)
+        await eventually(partial(copied, hub, edge, "A", "entity"), within_s=SOURCED_S)
 
         (site.edges["A"].directory / "leaf.conf").write_text(old)
         await site.edges["A"].server.reload()
@@ -105,4 +109,4 @@ async def test_an_expired_certificate_lets_no_edge_in_until_a_new_one_is_loaded(
             for stream in edges.STREAMS:
                 await edges.cycle(session, "A", stream)
         async with bus_of(site.login("reader")) as hub:
-            await eventually(partial(copied, hub, edge, "A", "entity"), within_s=20)
+            await eventually(partial(copied, hub, edge, "A", "entity"), within_s=SOURCED_S)

@@ -4,17 +4,21 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.jetstream import account_info, stream_info
 from kgents_shared.contract.errors import BusError
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from support.edge_site import Authority, ConfiguredServer, bus_of, command, login, provision
-from support.edge_traffic import busy, copied, is_linked, report
+from support.edge_traffic import SOURCED_S, busy, copied, is_linked, report
 from support.ports import free_port
 from support.service_process import ServiceProcess
 from support.waiting import eventually
 
 HOSTS = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
+
+pytestmark = pytest.mark.timeout(500)
 
 
 async def test_a_lost_leader_of_the_copies_loses_nothing_and_changes_no_order(tmp_path: Path) -> None:
@@ -53,19 +57,23 @@ async def test_a_lost_leader_of_the_copies_loses_nothing_and_changes_no_order(tm
             info = await stream_info(await reader.session(timeout_s=20), NAME_BY_SIGNAL["pulse"])
             assert info.config["num_replicas"] == 3
             await report(writer, "A", 0)
-            await eventually(partial(_answered, partial(copied, reader, reader_edge, "A", "entity")), within_s=60)
+            await eventually(
+                partial(_answered, partial(copied, reader, reader_edge, "A", "entity")), within_s=SOURCED_S
+            )
             keeper = ServiceProcess(
                 "edge-sync", url, tmp_path, config=hub / "kgents.yaml", cluster="hub", nats__nkey_seed_file=seed
             )
             async with keeper:
-                await eventually(partial(_answered, partial(is_linked, reader, "A")), within_s=60)
+                await eventually(partial(_answered, partial(is_linked, reader, "A")), within_s=SOURCED_S)
                 async with busy(writer, "A"):
                     assert info.cluster is not None
                     servers[info.cluster.leader].kill()
                     await eventually(partial(_is_led_by_another, reader, info.cluster.leader), within_s=60)
-                await eventually(partial(_answered, partial(is_linked, reader, "A")), within_s=60)
+                await eventually(partial(_answered, partial(is_linked, reader, "A")), within_s=SOURCED_S)
                 for signal in ("entity", "pulse", "event"):
-                    await eventually(partial(_answered, partial(copied, reader, reader_edge, "A", signal)), within_s=60)
+                    await eventually(
+                        partial(_answered, partial(copied, reader, reader_edge, "A", signal)), within_s=SOURCED_S
+                    )
     finally:
         for server in (*servers.values(), at_edge):
             server.kill()
