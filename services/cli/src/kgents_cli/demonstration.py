@@ -24,6 +24,8 @@ FILE: Final = "demo.kgrec"
 NOTICE: Final = "DEMO: a recording of a shop, not your systems"
 SERVICES: Final = ("topology-builder", "health-scorer", "alert-notifier", "gateway")
 """What makes something of it. No collector: nothing of this machine is observed."""
+SETTINGS: Final = {"KGENTS__ALERT_NOTIFIER__GROUPING__CALM_S": "20"}
+"""Of the services: the incident is resolved before it comes again, a minute later; else it would be the same one."""
 PAUSE_S: Final = 8.0
 """Between two times: what was removed is gone everywhere, and judged from new."""
 STARTING_S: Final = 60.0

@@ -257,6 +257,8 @@ def _command(service: str) -> Sequence[str]:
 def _environ(plan: Plan, common: CommonConfig, server: EmbeddedServer | None) -> dict[str, str]:
     """The variables of the services."""
     given = {**plan.target.overrides, NATS_URL: common.nats.url, CLUSTER: common.cluster, DATA_DIR: common.data_dir}
+    if plan.is_demo:
+        given |= demonstration.SETTINGS
     if plan.target.config_file is not None:
         given[FILE_VARIABLE] = str(plan.target.config_file)
     elif "collector-db" in plan.services and LOCAL_DATABASES not in map(str.upper, plan.target.environ()):
