@@ -255,7 +255,7 @@ async def test_a_flood_is_one_digest_also_over_a_restart_and_so_is_its_end(bus: 
             await eventually(lambda: any(each.entries and each.delivered for each in published(context, "notice")))
         async with at_work(bus, tmp_path, settings) as context:
             await eventually(lambda: settled(context, 13, "open"))
-            told = len(server.processed)
+            told = len({*titles(server)})  # one that was on its way when the first run ended may have come twice
             assert told <= 4  # the first, the two worst, the digest
             await fire(bus, *names, state="resolved")
             await eventually(lambda: settled(context, 13, "resolved"))
