@@ -24,8 +24,9 @@ BEGINNING_STATES: Final = ("starting", "syncing")
 LEASE_TTL_S: Final = 10
 """So long may no other instance write, where one has ended without giving its lease back."""
 HEARTBEAT_INTERVAL_S: Final = 5.0
+"""After it a heartbeat is due; it is sent at the next turn that all timers of the process share, 6 s after the last."""
 HEARTBEAT_TTL_S: Final = 15
-"""Three missed heartbeats: then the server drops the message and stores a marker."""
+"""Two missed heartbeats: then the server drops the message and stores a marker."""
 ATTENDANCE_INTERVAL_S: Final = 15.0
 """How often a service that keeps everything up to date stores its attendance."""
 ABSENT_AFTER_S: Final = 2 * ATTENDANCE_INTERVAL_S
