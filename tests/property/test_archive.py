@@ -39,7 +39,7 @@ def test_what_was_found_and_what_is_missing_are_all_there_was(seqs: set[int], be
 
 
 def test_a_subject_that_no_index_takes_is_cut_and_its_message_stays() -> None:
-    found = _message(Delivery("kgents.event." + "x" * 4_000 + "\x00", b"{}", None, 1, 1, 1_000, 0, ""), bytes)
+    found = _message(Delivery("kgents.event." + "x" * 4_000 + "\x00", b"{}", None, 1, 1, 1_000, 0), bytes)
     assert (len(found.subject), found.body) == (SUBJECT_MAX, b"{}")
 
 

@@ -47,7 +47,7 @@ class Stream:
         self.now_ns += 1_000_000_000
         self.seq += 1
         subject = f"s{number}"
-        self.messages.append(Delivery(subject, str(self.now_ns).encode(), None, self.seq, 0, self.now_ns, 0, ""))
+        self.messages.append(Delivery(subject, str(self.now_ns).encode(), None, self.seq, 0, self.now_ns, 0))
         of_subject = [each for each in self.messages if each.subject == subject]
         for each in of_subject[: -self.versions]:
             self.messages.remove(each)

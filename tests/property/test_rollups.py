@@ -81,7 +81,7 @@ def test_what_no_one_can_have_measured_is_not_known() -> None:
 
 @pytest.mark.parametrize("stated", ["nan", "inf", "1e300", "-5", "x"])
 def test_a_delay_that_is_none_is_none(stated: str) -> None:
-    assert Delivery("s", b"", {DELAYED: stated}, 1, 1, 1, 0, "").delay_s == 0.0
+    assert Delivery("s", b"", {DELAYED: stated}, 1, 1, 1, 0).delay_s == 0.0
 
 
 @given(st.text(min_size=1, max_size=80))

@@ -58,7 +58,7 @@ def pulse(name: str, figures: dict[str, float | None]) -> ResourcePulse:
 def delivery(seq: int, at: datetime, message: ResourcePulse, delay_s: float = 0.0) -> Delivery:
     headers = {DELAYED: str(delay_s)} if delay_s else None
     subject = message.ref.subject("pulse", source=message.source)
-    return Delivery(subject, encode(message), headers, seq, seq, int(at.timestamp() * 1e6) * 1_000, 0, "")
+    return Delivery(subject, encode(message), headers, seq, seq, int(at.timestamp() * 1e6) * 1_000, 0)
 
 
 def story(dice: random.Random) -> list[tuple[Delivery, datetime, str, dict[str, float | None]]]:

@@ -19,7 +19,7 @@ SLOT_7 = "kgents.meta.test.topology-builder.dead-letter-entity-7"
 
 
 def make_delivery(seq: int, payload: bytes = b"{", subject: str = SUBJECT) -> Delivery:
-    return Delivery(subject, payload, None, seq, 1, 0, 0, "")
+    return Delivery(subject, payload, None, seq, 1, 0, 0)
 
 
 async def test_a_message_is_noted_with_its_reason_and_digest(provisioned: Bus) -> None:

@@ -8,7 +8,7 @@ SUBJECT = "kgents.topology.prod.pod.shop.cart"
 
 
 def delivered(payload: bytes, headers: dict[str, str] | None = None) -> Delivery:
-    return Delivery(SUBJECT, payload, headers, seq=1, consumer_seq=1, time_ns=NOW_NS, pending=0, reply="")
+    return Delivery(SUBJECT, payload, headers, seq=1, consumer_seq=1, time_ns=NOW_NS, pending=0)
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,8 @@ class _Reader:
 
         `now_ns`: the time of all that was read, if it is known to be later than the last delivery.
         """
-        news = [each for each in deliveries if each.seq > self.seq]
+        is_new = not deliveries or deliveries[0].seq > self.seq  # all of them: sequences rise
+        news = deliveries if is_new else [each for each in deliveries if each.seq > self.seq]
         self.in_snapshot = self.in_snapshot and not caught_up
         if news:
             self.seq = news[-1].seq

@@ -7,8 +7,8 @@ oldest of these. If the stream went back behind a message of the tail, that mess
 them is still there, or was replaced by a later one of its subject.
 """
 
-from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Final
 
 import msgspec
@@ -39,7 +39,7 @@ class Tail:
 
     def __init__(self, known: Iterable[Known] = (), *, is_whole: bool = True) -> None:
         """`is_whole`: nothing else was read before."""
-        self._known = OrderedDict((each.subject, each) for each in known)
+        self._known = {each.subject: each for each in known}  # the newest last
         self._is_whole = is_whole
 
     @property
@@ -58,16 +58,19 @@ class Tail:
 
     def note(self, deliveries: Sequence[Delivery]) -> None:
         """Messages were read, in order."""
+        known = self._known
         for each in deliveries[-TAIL_MAX:]:
-            self._known[each.subject] = Known(each.subject, each.seq, each.time_ns)
-            self._known.move_to_end(each.subject)
-        while len(self._known) > TAIL_MAX:
-            self._known.popitem(last=False)
+            known.pop(each.subject, None)
+            known[each.subject] = Known(each.subject, each.seq, each.time_ns)
+        self._keep(TAIL_MAX)
 
     def keep_last(self) -> None:
         """Keep only the newest: enough for a log, which replaces no message."""
-        while len(self._known) > 1:
-            self._known.popitem(last=False)
+        self._keep(1)
+
+    def _keep(self, count: int) -> None:
+        for subject in list(islice(self._known, max(0, len(self._known) - count))):
+            del self._known[subject]
 
 
 class Continuity:
@@ -87,12 +90,14 @@ class Continuity:
         self._newest_ns = max((each.time_ns for each in known), default=0)
         self._witness = 0  # the newest sequence that was found again
 
-    def take(self, deliveries: Iterable[Delivery]) -> None:
-        """Compare the next deliveries.
+    def take(self, deliveries: Sequence[Delivery]) -> None:
+        """Compare the next deliveries, in their order.
 
         Raises:
             WentBackError: one of them contradicts what was read.
         """
+        if not self._missing and deliveries and deliveries[0].seq > self._newest_seq:  # nothing is left to compare
+            return
         for each in deliveries:
             if each.seq <= self._newest_seq:
                 self._compare(each)

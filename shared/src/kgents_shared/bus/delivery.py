@@ -25,7 +25,6 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     """When the server stored it, in Unix nanoseconds; 0 if no consumer delivered it."""
     pending: int
     """How many more were waiting behind it."""
-    reply: str
 
     @property
     def delay_s(self) -> float:

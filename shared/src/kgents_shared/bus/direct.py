@@ -60,15 +60,15 @@ def _is_plain(name: str) -> bool:
     return _HEADER_NAME.fullmatch(name) is not None
 
 
-def _block(headers: dict[str, str]) -> bytes | None:
-    """The bytes of headers that are certainly legal; None where nats-py is to judge."""
+def _block(headers: dict[str, str]) -> str | None:
+    """What is sent of headers that are certainly legal; None where nats-py is to judge."""
     block = _HEADERS_BEGIN_TEXT
     for name, value in headers.items():
         line = value.strip()
         if "\n" in line or "\r" in line or not _is_plain(name):
             return None
         block += f"{name}: {line}\r\n"
-    return f"{block}\r\n".encode()
+    return f"{block}\r\n"
 
 
 def _plain_headers(block: bytes) -> dict[str, str] | None:
@@ -77,7 +77,7 @@ def _plain_headers(block: bytes) -> dict[str, str] | None:
         return None
     headers = {}
     try:
-        lines = block[len(_HEADERS_BEGIN) :].decode().split("\r\n")
+        lines = block[len(_HEADERS_BEGIN) : -4 if block.endswith(b"\r\n\r\n") else None].decode().split("\r\n")
     except UnicodeDecodeError:
         return None
     for line in lines:
@@ -94,7 +94,8 @@ class DirectClient(Client):
 
     def __init__(self) -> None:
         super().__init__()
-        self._receivers: dict[bytes, Receiver] = {}  # number of a subscription → what takes its messages
+        self.receivers: dict[bytes, Receiver] = {}
+        """Number of a subscription → what takes its messages, from the first one on."""
         lacking = missing(self)
         self._is_direct = not lacking
         if self._is_direct:
@@ -111,7 +112,7 @@ class DirectClient(Client):
             try:
                 await subscription.unsubscribe()
             finally:
-                self._receivers.pop(route.number, None)  # last: a message that comes meanwhile finds it in nats-py
+                self.receivers.pop(route.number, None)  # last: a message that comes meanwhile finds it in nats-py
 
         return unsubscribe
 
@@ -126,12 +127,13 @@ class DirectClient(Client):
         if not self._is_direct or flusher is None or flusher.done() or flushes is None or not self.is_connected:
             return False
         if headers is None:
-            command = b"PUB %b %b %d\r\n%b\r\n" % (subject.encode(), reply.encode(), len(payload), payload)
+            head = f"PUB {subject} {reply} {len(payload)}\r\n"
         elif block := _block(headers):
-            sizes = len(block), len(block) + len(payload)
-            command = b"HPUB %b %b %d %d\r\n%b%b\r\n" % (subject.encode(), reply.encode(), *sizes, block, payload)
+            size = len(block) if block.isascii() else len(block.encode())
+            head = f"HPUB {subject} {reply} {size} {size + len(payload)}\r\n{block}"
         else:
             return False
+        command = b"%b%b\r\n" % (head.encode(), payload)
         if 0 < self._max_pending_size < self._pending_data_size + len(command):  # nats-py waits until these are sent
             return False
         self._pending.append(command)
@@ -143,40 +145,30 @@ class DirectClient(Client):
     def after_reading(self, size: int) -> None:
         """What the socket gave, of this size in bytes, is dealt with."""
 
-    def deliver(
-        self, number: bytes, subject: bytes, reply: bytes, payload: bytes, head: bytes | None
-    ) -> Awaitable[None] | None:
-        """Take a message of the subscription with this number from the parser; what nats-py does of it is awaited."""
-        receiver = self._receivers.get(number) or self._find_receiver(number)
+    async def deliver(self, number: bytes, subject: bytes, reply: bytes, payload: bytes, head: bytes | None) -> None:
+        """Take from the parser a message of the subscription with this number, in whatever form."""
+        receiver = self.receivers.get(number) or self._find_receiver(number)
         if receiver is None:
-            return self._process_msg(int(number), subject, reply, payload, head)  # type: ignore[arg-type]  # or None
+            await self._process_msg(int(number), subject, reply, payload, head)  # type: ignore[arg-type]  # or None
+            return
         headers = None
         if head is not None and (headers := _plain_headers(head)) is None:
-            return self._deliver_with(head, receiver, subject, reply, payload)
-        return self._hand(receiver, subject, reply, payload, headers)
-
-    async def _deliver_with(
-        self, head: bytes, receiver: Receiver, subject: bytes, reply: bytes, payload: bytes
-    ) -> None:
-        headers = await self._process_headers(head)
-        if (failed := self._hand(receiver, subject, reply, payload, headers)) is not None:
-            await failed
-
-    def _hand(
-        self, receiver: Receiver, subject: bytes, reply: bytes, payload: bytes, headers: dict[str, str] | None
-    ) -> Awaitable[None] | None:
+            headers = await self._process_headers(head)
         try:
             receiver(subject.decode(), reply.decode(), payload, headers)
         except Exception as error:  # noqa: BLE001 - as nats-py does with an error of a callback: the next message comes
-            return self._error_cb(error)
-        return None
+            await self.fail(error)
+
+    async def fail(self, error: Exception) -> None:
+        """A receiver raised this."""
+        await self._error_cb(error)
 
     def _find_receiver(self, number: bytes) -> Receiver | None:
         route = getattr(getattr(self._subs.get(int(number)), "_cb", None), "__self__", None)
         if not isinstance(route, _Route):
             return None
         route.number = number
-        self._receivers[number] = route.receiver
+        self.receivers[number] = route.receiver
         return route.receiver
 
 
@@ -203,6 +195,7 @@ class DirectParser(Parser):
         self._chunks: list[bytes] = []  # of a message, or of a line, that is not complete
         self._size = 0
         self._needed = 0
+        self._failure: Exception | None = None  # of a receiver
 
     async def parse(self, data: bytes = b"") -> None:
         """Take what the socket gave; what is not complete waits for more.
@@ -222,7 +215,14 @@ class DirectParser(Parser):
     async def _parse_all(self, buffer: bytes) -> bytes:
         """Take what is complete; returns the rest, of which `_needed` bytes complete a message."""
         position, size, self._needed = 0, len(buffer), 0
-        while (line_end := buffer.find(b"\r\n", position)) >= 0:
+        while True:
+            position = self._hand_over(buffer, position)
+            if self._failure is not None:
+                await self._client.fail(self._failure)
+                self._failure = None
+                continue
+            if (line_end := buffer.find(b"\r\n", position)) < 0:
+                break
             start = line_end + 2
             words = buffer[position:line_end].split()
             layout = _LAYOUTS.get(words[0]) if words else None
@@ -240,10 +240,48 @@ class DirectParser(Parser):
             if layout == 5 and (head_bytes := int(words[-2])):
                 head = buffer[start : start + head_bytes]
                 start += head_bytes
-            rest = self._client.deliver(words[2], words[1], reply, buffer[start:end], head)
-            if rest is not None:
-                await rest
+            await self._client.deliver(words[2], words[1], reply, buffer[start:end], head)
         return buffer[position:]
+
+    def _hand_over(self, buffer: bytes, position: int) -> int:
+        """Hand messages to receivers for as long as all is as it mostly is; returns where something else begins.
+
+        What a receiver raises is left in `_failure`; the messages behind it follow when that is dealt with.
+        """
+        receivers, find, size = self._client.receivers, buffer.find, len(buffer)
+        while (line_end := find(b"\r\n", position)) > 0:
+            words = buffer[position:line_end].split()
+            count = len(words)
+            receiver = receivers.get(words[2]) if count > 3 else None
+            if receiver is None:
+                break
+            body = start = line_end + 2
+            headers = None
+            if words[0] == b"MSG" and count < 6:
+                reply = words[3] if count == 5 else b""
+            elif words[0] == b"HMSG" and 4 < count < 7 and (head_bytes := _size(words[-2])) > 0:
+                body += head_bytes
+                reply = words[3] if count == 6 else b""
+            else:
+                break
+            end = start + _size(words[-1])
+            if end < body or end + 2 > size:
+                break
+            if body > start and (headers := _plain_headers(buffer[start:body])) is None:
+                break
+            position = end + 2
+            try:
+                receiver(words[1].decode(), reply.decode(), buffer[body:end], headers)
+            except Exception as error:  # noqa: BLE001 - as nats-py does with an error of a callback: the next message comes
+                self._failure = error
+                break
+        return position
+
+
+@lru_cache(maxsize=4_096)
+def _size(word: bytes) -> int:
+    """The number of bytes that a line states; -1: it is no number."""
+    return int(word) if word.isdigit() else -1
 
 
 def _is_sized(words: list[bytes], layout: int) -> bool:

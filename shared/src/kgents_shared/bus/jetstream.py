@@ -348,7 +348,6 @@ def _direct(answer: Msg) -> Delivery | None:
         consumer_seq=0,
         time_ns=0,
         pending=0,
-        reply="",
     )
 
 

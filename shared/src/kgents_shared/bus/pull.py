@@ -9,7 +9,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import datetime
 from typing import Any, Final
 
@@ -48,6 +48,8 @@ READ_MAX: Final = 10_000
 """Messages that one audit of a stretch of a stream reads."""
 
 _V1_TOKENS: Final = 9  # $JS.ACK.<stream>.<consumer>.<delivered>.<seq>.<consumer seq>.<time>.<pending>
+_NUMBERS: Final = msgspec.json.Decoder(tuple[int, int, int, int])
+"""Four numbers at half the cost of splitting and converting each."""
 _V2_FIRST: Final = 4  # since 2.14, behind a flag: $JS.ACK.<domain>.<account>.<stream>.<consumer>.…
 
 
@@ -69,6 +71,7 @@ class Pull:
         self._subject = pull_subject(session, stream, name)
         self._info_subject = consumer_info_subject(session, stream, name)
         self._inbox = inbox
+        self._place = f"$JS.ACK.{stream}.{name}.1."  # how nearly every reply begins
         self._arrived: list[Delivery] = []
         self._wake = asyncio.Event()
         self._asked = 0  # messages that open requests may still deliver
@@ -83,15 +86,21 @@ class Pull:
 
     def take(self, subject: str, reply: str, payload: bytes, headers: dict[str, str] | None) -> None:
         """Take what the server sends to our inbox."""
+        if not reply:
+            self._take_sign(payload, headers or {})
+            return
+        if not self._arrived:  # those behind it find us awake
+            self.heard_s = time.monotonic()
+            self._wake.set()
+        self._arrived.append(_delivery(subject, reply, payload, headers, self._place))
+
+    def _take_sign(self, payload: bytes, headers: dict[str, str]) -> None:
         self._wake.set()
-        if payload and not reply:  # no sign of the consumer: an answer about it comes also when it is gone
+        if payload:  # no sign of the consumer: an answer about it comes also when it is gone
             self._answers.append(payload)
             return
         self.heard_s = time.monotonic()
-        if reply:
-            self._arrived.append(_delivery(subject, reply, payload, headers))
-        else:
-            self._on_status(headers or {})
+        self._on_status(headers)
 
     def _on_status(self, headers: dict[str, str]) -> None:
         status, words = headers.get("Status", ""), headers.get("Description", "")
@@ -246,9 +255,17 @@ async def last_headers(session: Session, stream: str, filters: Sequence[str]) ->
             yield batch
 
 
-def _delivery(subject: str, reply: str, payload: bytes, headers: dict[str, str] | None) -> Delivery:
-    """A message that a consumer delivered: its position is in the reply subject."""
+def _delivery(subject: str, reply: str, payload: bytes, headers: dict[str, str] | None, begins: str) -> Delivery:
+    """A message that a consumer delivered: its position is in the reply subject, which mostly `begins` like this."""
+    if reply.startswith(begins):
+        with suppress(msgspec.DecodeError):
+            return Delivery(subject, payload, headers, *_NUMBERS.decode(f"[{reply[len(begins) :].replace('.', ',')}]"))
+    return Delivery(subject, payload, headers, *_position(reply))
+
+
+def _position(reply: str) -> tuple[int, int, int, int]:
+    """Sequence in the stream and of the consumer, time, and how many more wait, whatever the form of the subject."""
     tokens = reply.split(".")
     at = _V2_FIRST if len(tokens) == _V1_TOKENS else _V2_FIRST + 2
     seq, consumer_seq, time_ns, pending = map(int, tokens[at + 1 : at + 5])
-    return Delivery(subject, payload, headers, seq, consumer_seq, time_ns, pending, reply)
+    return seq, consumer_seq, time_ns, pending

@@ -95,4 +95,4 @@ def _is_held(each: Stored, kept: StreamInfo) -> bool:
 
 def _delivery(each: Stored) -> Delivery:
     time_ns = (each.at - EVER) // timedelta(microseconds=1) * 1_000
-    return Delivery(each.subject, each.body, None, each.seq, 0, time_ns, 0, "")
+    return Delivery(each.subject, each.body, None, each.seq, 0, time_ns, 0)

@@ -302,7 +302,7 @@ def row_of(each: Delivery) -> Row:
 
 
 def _vanished(subject: str) -> Delivery:
-    return Delivery(subject, b"", {MARKER: "absent"}, 0, 0, 0, 0, "")
+    return Delivery(subject, b"", {MARKER: "absent"}, 0, 0, 0, 0)
 
 
 def _writers_of(signals: Collection[str]) -> list[str]:

@@ -114,7 +114,7 @@ class _Cluster:
     def _take_pulse(self, row: Row, time_ns: int) -> None:
         with suppress(MalformedMessageError):
             pulse = PULSE.decode(row.body, subject=row.subject)
-            delivery = Delivery(row.subject, row.body, row.headers, row.seq, 0, time_ns, 0, "")
+            delivery = Delivery(row.subject, row.body, row.headers, row.seq, 0, time_ns, 0)
             evidence = f"KGENTS_PULSE:{row.seq}"
             self._scorer.on_pulse(pulse, now=_time(time_ns), evidence=evidence, delay_s=delivery.delay_s)
 

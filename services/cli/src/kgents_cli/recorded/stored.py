@@ -42,5 +42,5 @@ class Stored(Generic[T]):
     def _stored(self, subject: str, message: T, time_ns: int) -> tuple[Delivery, T]:
         self._seq += 1
         payload = encode(message)
-        delivery = Delivery(subject, payload, None, self._seq, 0, time_ns, 0, "")
+        delivery = Delivery(subject, payload, None, self._seq, 0, time_ns, 0)
         return delivery, self._codec.decode(payload)

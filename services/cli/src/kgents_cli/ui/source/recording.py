@@ -141,7 +141,7 @@ class RecordingSource:
                 world.touch()
         elif row.signal == "meta":
             time_ns = int(self._begins_at.timestamp() * 1e9) + row.at_us * 1_000
-            self._meta[row.subject] = Delivery(row.subject, row.body, row.headers, row.seq, 0, time_ns, 0, "")
+            self._meta[row.subject] = Delivery(row.subject, row.body, row.headers, row.seq, 0, time_ns, 0)
             world.touch()
 
     def views(self, kinds: Sequence[str]) -> list[EntityView]:
