@@ -17,7 +17,8 @@ class Desired(msgspec.Struct, Generic[T], gc=False):
 
     message: T
     is_removal: bool
-    trace: dict[str, str]
+    trace: dict[str, str] | None
+    """Headers that go with it."""
     is_restored: bool = False
     """Whether it was published before, and lost: then it is published as it was."""
     differs_from: Row[T] | None = None

@@ -12,6 +12,7 @@ one: memory is bounded by the number of subjects.
 import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Final, TypeVar
 
 from kgents_shared.bus.client import Bus
@@ -19,6 +20,7 @@ from kgents_shared.bus.consume import RETRY_S, newest
 from kgents_shared.bus.delivery import Delivery
 from kgents_shared.bus.desired import Desired
 from kgents_shared.bus.logger import get_logger
+from kgents_shared.bus.oversized import Oversized
 from kgents_shared.bus.publish import (
     EXPECTED_SEQUENCE,
     TTL,
@@ -29,13 +31,12 @@ from kgents_shared.bus.publish import (
     Refused,
     Stored,
 )
-from kgents_shared.bus.session import HEADERS_MAX_BYTES
 from kgents_shared.bus.state_audit import StateAudit
 from kgents_shared.bus.state_view import Change, Row, StateView
 from kgents_shared.bus.tombstones import Tombstones
-from kgents_shared.contract.codec import Codec, encode, equal, is_removal
+from kgents_shared.contract.codec import Codec, equal, is_removal
 from kgents_shared.contract.errors import MalformedMessageError, SteppedDownError
-from kgents_shared.contract.fitting import fitted, is_cut, with_room
+from kgents_shared.contract.fitting import is_cut
 from kgents_shared.contract.streams import REMOVAL_TTL_S
 from kgents_shared.contract.wire import Wire
 
@@ -84,7 +85,6 @@ class StateTable(StateView[T]):
         """What was removed."""
         self._publisher = publisher
         self._same = same
-        self._render = render
         self._may_write = may_write
         self._desired: dict[str, Desired[T]] = {}  # not yet published, the longest waiting first
         self._in_flight: dict[str, bytes] = {}  # subject → the payload on its way
@@ -94,7 +94,7 @@ class StateTable(StateView[T]):
         self._limit = ""
         self.losses = 0
         """Messages found that the stream has lost, since the start."""
-        self._cut: dict[str, Desired[T]] = {}  # subject → the whole of what is published in part
+        self._oversized = Oversized(publisher, same, render)
         self._audit = StateAudit(bus, stream, filters, self)
         self._wake = asyncio.Event()
         self._settled = asyncio.Event()
@@ -109,7 +109,7 @@ class StateTable(StateView[T]):
         What cannot be read counts as absent, and will be replaced.
         """
         self.tombstones.clear()
-        self._cut.clear()
+        self._oversized.whole.clear()
         self._dropped.clear()
         return await super().load()
 
@@ -130,11 +130,11 @@ class StateTable(StateView[T]):
 
     def put(self, subject: str, message: T, *, trace: dict[str, str] | None = None) -> None:
         """Have the subject hold this message."""
-        self._want(subject, Desired(message, False, trace or {}))
+        self._want(subject, Desired(message, False, trace))
 
     def remove(self, subject: str, message: T, *, trace: dict[str, str] | None = None) -> None:
         """Have the subject removed; `message` gives the reason (`op: remove`) and stays readable for REMOVAL_TTL_S."""
-        self._want(subject, Desired(message, True, trace or {}))
+        self._want(subject, Desired(message, True, trace))
 
     def desired(self, subject: str) -> T | None:
         """What the subject will hold when everything desired is published."""
@@ -161,7 +161,7 @@ class StateTable(StateView[T]):
     @property
     def cut(self) -> Collection[str]:
         """Subjects whose message is published in part, since the whole is larger than the server takes."""
-        return self._cut.keys()
+        return self._oversized.whole.keys()
 
     def restore(self, lost: Mapping[str, int], limit: str) -> None:
         """Publish rows again that the stream has lost, as they were; `lost` as `losses.lost_rows` gives it.
@@ -182,11 +182,11 @@ class StateTable(StateView[T]):
             if seq:
                 self.tombstones.note(subject, seq, 0)  # what shows now is what the next message replaces
             if subject not in self._desired:
-                self._want(subject, Desired(message, False, {}, is_restored=True))
+                self._want(subject, Desired(message, False, None, is_restored=True))
 
     def restore_cut(self) -> None:
         """Desire the whole messages again, as when another server takes more."""
-        for subject, desired in self._cut.items():
+        for subject, desired in self._oversized.whole.items():
             if subject not in self._desired:
                 self._want(subject, desired)
 
@@ -247,7 +247,7 @@ class StateTable(StateView[T]):
             await self._wake.wait()
             self._wake.clear()
             for subject in [*self._unconfirmed, *self._desired]:
-                if subject in self._unconfirmed:
+                if self._unconfirmed and subject in self._unconfirmed:
                     await self._read_back(subject)
                 if subject not in self._in_flight:
                     await self._send(subject)
@@ -260,23 +260,25 @@ class StateTable(StateView[T]):
             return
         row = self.rows.get(subject)
         has_been_compared = row is not None and desired.differs_from is row
-        if not has_been_compared and self._is_published(subject, desired):
+        if not has_been_compared and self._is_published(subject, row, desired):
             del self._desired[subject]
             self._failures.pop(subject, None)
             return
-        dropped = self._dropped.get(subject)
-        if dropped is not None and not desired.is_removal and self._same(dropped, desired.message):
+        if self._dropped and self._would_be_dropped(subject, desired):
             self._failures[subject] = self._limit
             return
-        message, payload = self._rendered(row, desired)
-        expected_seq = row.seq if row is not None else self.tombstones.seq(subject)
-        headers = {EXPECTED_SEQUENCE: str(expected_seq), **desired.trace}
+        message, payload = self._oversized.rendered(row, desired)
+        headers = {EXPECTED_SEQUENCE: str(row.seq if row is not None else self.tombstones.seq(subject))}
+        if desired.trace:
+            headers |= desired.trace
         if desired.is_removal:
             headers[TTL] = f"{REMOVAL_TTL_S}s"
         self._in_flight[subject] = payload
-        await self._publisher.send(
-            subject, payload, headers, lambda outcome: self._on_outcome(subject, desired, message, outcome)
-        )
+        await self._publisher.send(subject, payload, headers, partial(self._on_outcome, subject, desired, message))
+
+    def _would_be_dropped(self, subject: str, desired: Desired[T]) -> bool:
+        dropped = self._dropped.get(subject)
+        return dropped is not None and not desired.is_removal and self._same(dropped, desired.message)
 
     async def _may_send(self) -> None:
         """Wait for a connection with room in the window, and for the right to write."""
@@ -285,40 +287,23 @@ class StateTable(StateView[T]):
             await asyncio.sleep(SUSPENDED_S)
             await self._publisher.ready()
 
-    def _rendered(self, row: Row[T] | None, desired: Desired[T]) -> tuple[T, bytes]:
-        """The message that replaces a row, as the server can take it, and its bytes."""
-        old, wanted = row.message if row is not None else None, desired.against(row)
-        message = wanted if desired.is_restored else self._render(old, wanted)
-        payload = encode(message)
-        if len(payload) <= self._limit_bytes:
-            return message, payload
-        message = with_room(self._render(old, fitted(wanted, self._limit_bytes)), self._limit_bytes)
-        return message, encode(message)
-
-    @property
-    def _limit_bytes(self) -> int:
-        return self._publisher.max_payload_bytes - HEADERS_MAX_BYTES
-
-    def _is_published(self, subject: str, desired: Desired[T]) -> bool:
-        row = self.rows.get(subject)
+    def _is_published(self, subject: str, row: Row[T] | None, desired: Desired[T]) -> bool:
         if row is None or desired.is_removal:
             return row is None and desired.is_removal
         published = row.message
-        if not is_cut(published):
-            return self._same(published, desired.message)
-        self._note_cut(subject, desired, published)
-        if self._same(published, desired.message):  # cut by a source of it, and here not once more
-            return True
-        return self._same(published, fitted(desired.message, self._limit_bytes))
+        if is_cut(published):
+            return self._oversized.is_published(subject, published, desired)
+        return self._same(published, desired.message)
 
     def _want(self, subject: str, desired: Desired[T]) -> None:
         if not self.is_open(subject):
-            if self._is_published(subject, desired):
+            row = self.rows.get(subject)
+            if self._is_published(subject, row, desired):
                 self._desired.pop(subject, None)
                 self._failures.pop(subject, None)
                 self._note_settled()
                 return
-            desired.differs_from = self.rows.get(subject)
+            desired.differs_from = row
         if (waiting := self._desired.get(subject)) is not None:
             desired.since_s = waiting.since_s
         self._desired[subject] = desired
@@ -330,16 +315,8 @@ class StateTable(StateView[T]):
     def _on_outcome(self, subject: str, desired: Desired[T], message: T, outcome: Outcome) -> None:
         payload = self._in_flight.pop(subject)
         match outcome:
-            case Stored(seq=seq):
-                if self._failures:
-                    self._failures.pop(subject, None)
-                self._audit.note(seq)
-                self._accept(subject, None if desired.is_removal else message, seq)
-                self._note_cut(subject, desired, message)
-                if (later := self._desired.pop(subject, None)) is not None and later is not desired:
-                    later.since_s = time.monotonic()
-                    self._desired[subject] = later
-                self._note_settled()
+            case Stored():
+                self._on_stored(subject, desired, message, outcome.seq)
             case Refused(code=code, text=text) if code not in WRONG_SEQUENCE_CODES:
                 if self._failures.get(subject) != text:
                     _log.error("message_rejected", subject=subject, reason=text)
@@ -355,22 +332,26 @@ class StateTable(StateView[T]):
         if subject in self._desired or self._unconfirmed:
             self._wake.set()
 
-    def _note_cut(self, subject: str, desired: Desired[T], message: T) -> None:
-        """Keep the whole of a message that is published in part."""
-        if is_cut(message) and not desired.is_removal and message.cut != desired.message.cut:  # type: ignore[attr-defined]
-            if subject not in self._cut:
-                _log.warning("message_cut", subject=subject, max_payload=self._publisher.max_payload_bytes)
-            self._cut[subject] = desired
-        else:
-            self._cut.pop(subject, None)
+    def _on_stored(self, subject: str, desired: Desired[T], message: T, seq: int) -> None:
+        if self._failures:
+            self._failures.pop(subject, None)
+        self._audit.note(seq)
+        self._accept(subject, None if desired.is_removal else message, seq)
+        if self._oversized.whole or is_cut(message):
+            self._oversized.note(subject, desired, message)
+        if (later := self._desired.pop(subject, None)) is not None and later is not desired:
+            later.since_s = time.monotonic()
+            self._desired[subject] = later
+        self._note_settled()
 
     def _note_settled(self) -> None:
         if len(self._desired) - len(self._failures) < BACKLOG_MAX:
             self._has_capacity.set()
-        if not (self._desired or self.has_open):
+        if not (self._desired or self._in_flight or self._unconfirmed):
             self._settled.set()
-        for subject in [each for each in self._awaited if each not in self._desired and not self.is_open(each)]:
-            self._awaited.pop(subject).set()
+        if self._awaited:
+            for subject in [each for each in self._awaited if each not in self._desired and not self.is_open(each)]:
+                self._awaited.pop(subject).set()
 
     # Reading back what the stream holds
 
