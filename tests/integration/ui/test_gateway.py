@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,12 +12,15 @@ from kgents_cli.ui.source import gateway as over_http
 from kgents_cli.ui.source.gateway import GatewaySource
 from kgents_cli.ui.source.sse import Events
 from kgents_shared.bus.client import Bus
-from kgents_shared.contract.codec import ACK, SILENCE
+from kgents_shared.contract.codec import ACK, SILENCE, encode
+from kgents_shared.contract.pulse import DatabasePulse, Pool, ResourcePulse
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.contract.tokens import Token, digest_of
+from kgents_shared.contract.vocabulary.figures import coherency, nats
 from kgents_shared.runtime.clock import SystemClock
 from kgents_shared.view.selection import select
 from support.audit import trail
+from support.build import make_ref
 from support.dashboard import dashboard
 from support.decisions import stored as store
 from support.gateway import caught_up, serving
@@ -34,17 +38,20 @@ def tokens(tmp_path: Path) -> Path:
     return file
 
 
-class Wrong(SystemClock):
-    """The clock of a laptop that is three hours ahead."""
+def use_wrong_clock(monkeypatch: pytest.MonkeyPatch, hours: int) -> None:
+    """Of the machine of the dashboard alone."""
 
-    def now(self) -> datetime:
-        return super().now() + timedelta(hours=3)
+    class Wrong(SystemClock):
+        def now(self) -> datetime:
+            return super().now() + timedelta(hours=hours)
+
+    monkeypatch.setattr(over_http, "SystemClock", Wrong)
 
 
 async def test_a_gateway_shows_what_nats_shows_and_follows_it(
     bus: Bus, tokens: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(over_http, "SystemClock", Wrong)
+    use_wrong_clock(monkeypatch, hours=3)
     await publish(bus, make_topology("cart"), make_health("cart", level="critical"), make_alert("cart"),
                   make_topology("web"), make_event("cart"))  # fmt: skip
     async with serving(bus, tokens_file=tokens) as gateway:
@@ -69,6 +76,65 @@ async def test_a_gateway_shows_what_nats_shows_and_follows_it(
             await shown.type("-10m")
             await shown.press("enter")
             await shown.until("NOT REMEMBERED")
+
+
+async def test_databases_have_phase_and_figures_also_where_the_clock_of_this_machine_is_wrong(
+    bus: Bus, tokens: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_wrong_clock(monkeypatch, hours=-3)
+    monkeypatch.setattr(over_http, "PAGE", 1)
+    now, orders = datetime.now(UTC), make_ref("orders", kind="database", namespace="")
+    stock = make_ref("stock", kind="database", namespace="")
+    compared = make_ref("rows", kind="comparison", namespace="")
+    stream = make_ref("ORDERS", kind="nats_stream", namespace="")
+    of_rows: dict[str, float | None] = {coherency.COHERENCY_RATE: 0.5, coherency.MISSING: None}
+    pulses = (
+        DatabasePulse(ref=orders, source="db", backend="postgres", timestamp=now, interval_s=60, phase="overloaded",
+                      pool=Pool(active=5, max=20, utilization=0.25)),
+        DatabasePulse(ref=stock, source="db", backend="redis", timestamp=now, interval_s=60, phase="starting"),
+        DatabasePulse(ref=compared, source="db", backend="coherency", timestamp=now, interval_s=60, phase="degraded",
+                      custom=of_rows),
+        ResourcePulse(ref=stream, source="nats", timestamp=now, interval_s=60, custom={nats.MESSAGES: 1200.0}),
+    )  # fmt: skip
+    await publish(bus, *(make_topology(ref=each.ref, created_at=now - timedelta(hours=10.5)) for each in pulses))
+    session = await bus.session()
+    for each in pulses:
+        await session.request(each.ref.subject("pulse", source=each.source), encode(each))
+    async with serving(bus, tokens_file=tokens) as gateway:
+        await caught_up(bus, gateway)
+        async with dashboard(GatewaySource(gateway.server.address, "ada", select()), size=(160, 50)) as shown:
+            await eventually(lambda: shown.row(" orders ").rstrip().endswith("10h"))
+            await shown.press("4")
+            await shown.until("5/20")
+            row = next(each for each in shown.lines if " overloaded " in each and "25 %" in each)
+            assert "postgres" in row
+            assert "starting" in shown.row(" stock "), "it is on another page"
+            assert "degraded" in shown.row(" rows ")
+            assert "50 %" in shown.row("coherent ")
+            assert "missing –" in shown.text
+            assert "no pulse" not in shown.text
+            await shown.press("3")
+            await shown.until("1.2 k messages")
+
+
+async def test_what_answers_and_is_no_gateway_is_said_and_ends_nothing() -> None:
+    async def login(_: web.Request) -> web.Response:
+        return web.Response(text="<html>log in</html>", content_type="text/html")
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", login)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        [(host, port, *_)] = runner.addresses
+        async with dashboard(GatewaySource(f"http://{host}:{port}", "", select())) as shown:
+            await shown.until("found text/html")
+            await eventually(lambda: shown.app.world.faults.keys() == {"gateway", "silences"})
+            await shown.press("7", "1")
+            assert "found text/html" in shown.text
+    finally:
+        await runner.cleanup()
 
 
 async def test_what_is_decided_is_stored_in_the_name_of_the_token(bus: Bus, tokens: Path) -> None:

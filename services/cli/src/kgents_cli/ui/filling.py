@@ -164,7 +164,7 @@ class Filling:
         listing = self.table.window.listing
         text = self.place.empty if self.then is None else "nothing is remembered of that time"
         if not self.world.is_complete or (self._needs_answers and self._asked_for != self.place.name):
-            text = "reading …"
+            text = next((f"{what}: {why}" for what, why in self.world.faults.items()), "reading …")
         elif listing.items and not len(listing):
             text = f"none of {len(listing.items):,} passes the filter; Esc clears it"
         self.table.say_empty(text)

@@ -5,13 +5,13 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from kgents_cli.ui.filling import Filling
+from kgents_cli.ui.source.connections import connections_of
 from kgents_cli.ui.source.source import Described, Source
 from kgents_cli.ui.source.then import Then
 from kgents_cli.ui.world import Connection, World
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.errors import KgentsError
 from kgents_shared.view.moment import moment
-from kgents_shared.view.paths import Graph
 
 READ_S: Final = 15.0
 _NOW: Final = frozenset({"", "now", "live"})
@@ -76,7 +76,7 @@ class Travelling:
         view = self.then.fold.view(key)
         if view is None or view.topology is None:
             return None
-        edges = await asyncio.to_thread(lambda fold: Graph(fold.entities()).edges(view.ref), self.then.fold)
+        edges = await connections_of(view, self.then.fold.entities())
         events = [each for each in self._filling.world.events if each.ref == view.ref]
         return Described(view, edges, events=events, unknown=["figures: those of a past time are not read here"])
 

@@ -2,11 +2,11 @@
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import quote
 
 import aiohttp
@@ -14,6 +14,21 @@ import msgspec
 
 from kgents_cli.ui.item import item_of
 from kgents_cli.ui.rows.known import Pipeline
+from kgents_cli.ui.source.answers import (
+    Databases,
+    Gone,
+    Incidents,
+    LastOfMany,
+    Metrics,
+    Page,
+    Problem,
+    Silences,
+    Why,
+    messages,
+    pulses_of,
+    rows_of,
+)
+from kgents_cli.ui.source.connections import connections_of
 from kgents_cli.ui.source.source import Described
 from kgents_cli.ui.source.sse import Events, TooLargeError
 from kgents_cli.ui.source.then import Then, then_of
@@ -22,92 +37,36 @@ from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.errors import KgentsError
 from kgents_shared.contract.event import Event
 from kgents_shared.contract.incident import Incident
-from kgents_shared.contract.pulse import DatabasePulse, Pulse, ResourcePulse
-from kgents_shared.contract.silence import Matcher, Silence
+from kgents_shared.contract.pulse import Pulse
+from kgents_shared.contract.silence import Matcher
 from kgents_shared.contract.vocabulary import kinds as kind_names
-from kgents_shared.contract.wire import Time
 from kgents_shared.runtime.clock import SystemClock
 from kgents_shared.view.entity import EntityView, Rows, subject_of
 from kgents_shared.view.fold import Fold, Row
 from kgents_shared.view.past import Past
-from kgents_shared.view.paths import Graph
 from kgents_shared.view.selection import Selection
 
+
+class _Paged(Protocol):
+    """A page of an answer."""
+
+    @property
+    def next(self) -> str:
+        """The id behind which the next one begins; empty: there is none."""
+
+
 T = TypeVar("T")
+P = TypeVar("P", bound=_Paged)
 
 RETRY_S: Final = 2.0
 ANSWER_S: Final = 15.0
 EVENTS: Final = 500
 INCIDENTS: Final = 200
 PAGE: Final = 2_000
+"""Entities in one answer."""
 SILENCES_EVERY_S: Final = 10.0
-_STREAM: Final = f"/api/v1/stream/entities?events={EVENTS}&incidents={INCIDENTS}"
-
-
-class _Record(msgspec.Struct):
-    id: str
-    health: msgspec.Raw = msgspec.Raw(b"null")
-    alerts: list[msgspec.Raw] = []
-    op: str = "upsert"
-
-
-class _Check(msgspec.Struct):
-    check: str
-
-
-class _Page(msgspec.Struct):
-    entities: list[msgspec.Raw]
-    next: str = ""
-    forgotten: list[str] = []
-    remarks: list[str] = []
-
-
-class _Series(msgspec.Struct):
-    source: str
-    at: list[Time]
-    values: list[float | None]
-
-
-class _Metrics(msgspec.Struct):
-    interval_s: float | None
-    series: dict[str, list[_Series]]
-
-
-class _Last(msgspec.Struct):
-    ref: Ref
-    source: str
-    at: Time
-    figures: dict[str, float | None]
-    interval_s: float
-
-
-class _LastOfMany(msgspec.Struct):
-    entities: list[_Last]
-
-
-class _Databases(msgspec.Struct):
-    databases: list[DatabasePulse]
-
-
-class _Silences(msgspec.Struct):
-    silences: list[Silence]
-
-
-class _Incidents(msgspec.Struct):
-    incidents: list[Incident]
-
-
-class _Gone(msgspec.Struct):
-    id: str
-    op: str = ""
-
-
-class _Why(msgspec.Struct):
-    reason: str = ""
-
-
-class _Problem(msgspec.Struct):
-    detail: str
+STREAM_TYPE: Final = "text/event-stream"
+_STREAM: Final = "/api/v1/stream/entities"
 
 
 class GatewaySource:
@@ -118,6 +77,7 @@ class GatewaySource:
         self._url = url.rstrip("/")
         self._headers = {"authorization": f"Bearer {token}"} if token else {}
         self._selection = selection
+        self._clusters = [("clusters", each) for each in selection.clusters]
         self._clock = SystemClock()
         self._rows: dict[str, Rows] = {}
         self._world = World()
@@ -162,11 +122,13 @@ class GatewaySource:
         """One connection: a snapshot, then every change."""
         parsed, found = Events(), dict[str, Rows]()
         is_reading = True
-        filters = "".join(f"&clusters={quote(each)}" for each in self._selection.clusters)
         timeout = aiohttp.ClientTimeout(total=None, sock_read=60, connect=ANSWER_S)
         assert self._session is not None  # noqa: S101 - `run` has made it
-        async with self._session.get(f"{self._url}{_STREAM}{filters}", timeout=timeout) as answer:
+        arguments = [("events", str(EVENTS)), ("incidents", str(INCIDENTS)), *self._clusters]
+        async with self._session.get(f"{self._url}{_STREAM}", params=arguments, timeout=timeout) as answer:
             await _require_ok(answer)
+            if answer.content_type != STREAM_TYPE:  # a proxy that asks for a login answers 200, too
+                raise KgentsError(f"expected a gateway at {self._url}, found {answer.content_type}")
             with suppress(KeyError, ValueError):
                 self._said = parsedate_to_datetime(answer.headers["Date"]), self._clock.monotonic_s()
             async for chunk in answer.content.iter_any():
@@ -193,7 +155,7 @@ class GatewaySource:
         records = msgspec.json.decode(data, type=list[msgspec.Raw]) if name == "batch" else [msgspec.Raw(data)]
         held = found if is_reading else self._rows
         for raw in records:
-            key, rows = _rows_of(raw)
+            key, rows = rows_of(raw)
             if name == "remove" or rows is None:
                 held.pop(key, None)
                 rows = None
@@ -206,16 +168,16 @@ class GatewaySource:
         if name == "event":
             world.events.append(msgspec.json.decode(data, type=Event))
         elif name == "incidents":
-            listed = msgspec.json.decode(data, type=_Incidents).incidents
+            listed = msgspec.json.decode(data, type=Incidents).incidents
             world.incidents.clear()
             world.incidents.update((each.id, each) for each in listed)
         elif name == "incident":
-            gone = msgspec.json.decode(data, type=_Gone)
+            gone = msgspec.json.decode(data, type=Gone)
             world.incidents.pop(gone.id, None)
             if gone.op != "remove":
                 world.incidents[gone.id] = msgspec.json.decode(data, type=Incident)
         elif name == "stale":
-            why = msgspec.json.decode(data, type=_Why).reason
+            why = msgspec.json.decode(data, type=Why).reason
             world.connection = Connection(False, why or "the gateway cannot read", self._clock.monotonic_s())
         elif name == "live":
             world.connection = LIVE
@@ -224,7 +186,7 @@ class GatewaySource:
     async def _follow_silences(self, world: World) -> None:
         while True:
             try:
-                found = await self._get("/api/v1/silences", _Silences)
+                found = await self._get("/api/v1/silences", Silences, *self._clusters)
             except KgentsError as error:
                 world.fault("silences", str(error))
             else:
@@ -241,15 +203,18 @@ class GatewaySource:
 
     async def pulses(self, kinds: Sequence[str]) -> dict[Ref, Pulse]:
         """The last figures of the entities of some kinds."""
-        if list(kinds) == [kind_names.DATABASE]:
-            databases = await self._get("/api/db/metrics", _Databases)
-            return {each.ref: each for each in databases.databases}
-        found = await self._get("/api/v1/metrics", _LastOfMany, kinds=",".join(kinds))
-        return {each.ref: _pulse(each) for each in found.entities}
+        found: dict[Ref, Pulse] = {}
+        if kind_names.DATABASE in kinds:  # this answer alone has phases
+            async for databases in self._pages("/api/db/metrics", Databases):
+                found.update((each.ref, each) for each in databases.pulses)
+        else:
+            async for page in self._pages("/api/v1/metrics", LastOfMany, kinds=",".join(kinds)):
+                found.update((each.ref, each) for each in page.pulses)
+        return found
 
     async def pipeline(self) -> Pipeline | None:
         """How the services are."""
-        return await self._get("/api/v1/pipeline", Pipeline)
+        return await self._get("/api/v1/pipeline", Pipeline, *self._clusters)
 
     async def describe(self, key: str, ref: Ref) -> Described | None:
         """All that is known of one entity; None: it is not there."""
@@ -260,34 +225,28 @@ class GatewaySource:
         view, unknown = EntityView(key, rows), list[str]()
         pulses: list[Pulse] = []
         try:
-            found = await self._get(f"/api/v1/entities/{quote(key)}/metrics", _Metrics, since="-15m")
-            pulses = _pulses(view.ref, found)
+            found = await self._get(f"/api/v1/entities/{quote(key)}/metrics", Metrics, ("since", "-15m"))
+            pulses = pulses_of(view.ref, found)
         except KgentsError as error:
             unknown.append(f"figures: not known, {error}")
-        graph, name = Graph([view]), view.ref.name.encode()
-        for other_key, other_rows in self._rows.items():
-            if other_key != key and name in (other_rows.topology or b""):
-                graph.add(EntityView(other_key, other_rows))
+        edges = await connections_of(view, (EntityView(*each) for each in list(self._rows.items())))
         events = [each for each in self._world.events if each.ref == view.ref]
-        return Described(view, graph.edges(view.ref), pulses, events, unknown)
+        return Described(view, edges, pulses, events, unknown)
 
     async def at(self, time: datetime) -> Then:
         """How it was, as far as the gateway knows."""
-        fold, forgotten, after = Fold(self._selection), dict[str, list[str]](), ""
-        while True:
-            asked = {"at": time.isoformat(), "limit": str(PAGE), "after_id": after}
-            page = await self._get("/api/v1/entities", _Page, **{name: each for name, each in asked.items() if each})
+        fold, forgotten, remarks = Fold(self._selection), dict[str, list[str]](), dict[str, None]()
+        async for page in self._pages("/api/v1/entities", Page, at=time.isoformat()):
             for raw in page.entities:
-                key, rows = _rows_of(raw)
-                for signal, check, body in _messages(rows) if rows is not None else ():
+                key, rows = rows_of(raw)
+                for signal, check, body in messages(rows) if rows is not None else ():
                     fold.put(Row(subject_of(signal, key, check), body))
             for subject in page.forgotten:
                 forgotten.setdefault(subject.split(".")[1], []).append(subject)
-            if not (after := page.next):
-                break
+            remarks.update(dict.fromkeys(page.remarks))
         whole = [each for subjects in forgotten.values() for each in subjects if each.endswith(".>")]
         single = {name: [each for each in subjects if each not in whole] for name, subjects in forgotten.items()}
-        then = then_of(Past(time, fold, single, {}, {}, page.remarks))
+        then = then_of(Past(time, fold, single, {}, {}, list(remarks)))
         unknown = [f"{each.split('.')[1]}: nothing is known so early" for each in whole]
         return msgspec.structs.replace(then, unknown=unknown)
 
@@ -304,8 +263,22 @@ class GatewaySource:
         await self._put(f"/api/v1/silences/{quote(cluster)}/{id_}", body)
         return id_
 
-    async def _get(self, path: str, of: type[T], **arguments: str) -> T:
-        return msgspec.json.decode(await self._request("GET", path, params=arguments), type=of)
+    async def _pages(self, path: str, of: type[P], **arguments: str) -> AsyncIterator[P]:
+        """All pages of an answer about the selected clusters."""
+        asked, after = [*arguments.items(), ("limit", str(PAGE)), *self._clusters], list[tuple[str, str]]()
+        while True:
+            page = await self._get(path, of, *asked, *after)
+            yield page
+            if not page.next:
+                return
+            after = [("after_id", page.next)]
+
+    async def _get(self, path: str, of: type[T], *arguments: tuple[str, str]) -> T:
+        body = await self._request("GET", path, params=arguments)
+        try:
+            return msgspec.json.decode(body, type=of)
+        except msgspec.MsgspecError:
+            raise KgentsError(f"expected an answer of a gateway at {self._url}{path}, found something else") from None
 
     async def _put(self, path: str, body: dict[str, Any]) -> None:
         await self._request("PUT", path, json=body)
@@ -324,45 +297,11 @@ class GatewaySource:
             raise KgentsError(f"expected an answer of {self._url}, found: {type(error).__name__}") from None
 
 
-def _pulse(each: _Last) -> Pulse:
-    return ResourcePulse(
-        ref=each.ref, source=each.source, timestamp=each.at, interval_s=each.interval_s, custom=each.figures
-    )
-
-
 async def _require_ok(answer: aiohttp.ClientResponse) -> None:
     if answer.ok:
         return
     try:
-        detail = msgspec.json.decode(await answer.read(), type=_Problem).detail
+        detail = msgspec.json.decode(await answer.read(), type=Problem).detail
     except msgspec.MsgspecError:
         detail = answer.reason or ""
     raise KgentsError(f"{answer.status}: {detail}")
-
-
-def _rows_of(raw: msgspec.Raw) -> tuple[str, Rows | None]:
-    """The messages of a record. It is its topology message with more keys, which readers of that pass over."""
-    record = msgspec.json.decode(raw, type=_Record)
-    if record.op == "remove":
-        return record.id, None
-    health = bytes(record.health)
-    alerts = {msgspec.json.decode(each, type=_Check).check: bytes(each) for each in record.alerts}
-    return record.id, Rows(bytes(raw), None if health == b"null" else health, alerts or None)
-
-
-def _messages(rows: Rows) -> list[tuple[str, str, bytes]]:
-    found = [("topology", "", rows.topology), ("health", "", rows.health)]
-    found += [("alert", check, body) for check, body in (rows.alerts or {}).items()]
-    return [(signal, check, body) for signal, check, body in found if body is not None]
-
-
-def _pulses(ref: Ref, found: _Metrics) -> list[Pulse]:
-    """The samples, each with all figures of its time."""
-    by_time: dict[tuple[datetime, str], dict[str, float | None]] = {}
-    for name, series in found.series.items():
-        for each in series:
-            for at, value in zip(each.at, each.values, strict=True):
-                by_time.setdefault((at, each.source), {})[name] = value
-    interval_s = found.interval_s or 0.0
-    return [ResourcePulse(ref=ref, source=source, timestamp=at, interval_s=interval_s, custom=values)
-            for (at, source), values in sorted(by_time.items())]  # fmt: skip

@@ -13,6 +13,7 @@ from msgspec import structs
 from kgents_cli.alerting.author import origin, user
 from kgents_cli.ui.item import item_of
 from kgents_cli.ui.rows.known import Pipeline
+from kgents_cli.ui.source.connections import connections_of
 from kgents_cli.ui.source.source import Described
 from kgents_cli.ui.source.then import Then, then_of
 from kgents_cli.ui.world import EVENTS_MAX, LIVE, READING, Connection, World
@@ -38,10 +39,8 @@ from kgents_shared.runtime.clock import SystemClock
 from kgents_shared.runtime.pipeline import Reports
 from kgents_shared.view.entity import EntityView, key_of
 from kgents_shared.view.feed import log
-from kgents_shared.view.fold import Fold
 from kgents_shared.view.live import Live
 from kgents_shared.view.past import state_at
-from kgents_shared.view.paths import Edge, Graph
 from kgents_shared.view.pulses import last_pulses, pulses_since
 from kgents_shared.view.selection import Selection, select
 
@@ -100,7 +99,8 @@ class LiveSource:
         name = view.ref
         pulses = await _answered("figures", unknown, self._pulses(name))
         events = await _answered("events", unknown, self._events(name))
-        return Described(view, await self._edges(fold, view), pulses or (), events or (), unknown)
+        others = (other for other in map(fold.view, fold.known_keys()) if other is not None)
+        return Described(view, await connections_of(view, others), pulses or (), events or (), unknown)
 
     @property
     def read_only(self) -> str:
@@ -232,20 +232,6 @@ class LiveSource:
         else:
             return LIVE
         return Connection(False, why, old.since_s if not old.is_live and old.since_s else now_s)
-
-    async def _edges(self, fold: Fold, view: EntityView) -> list[Edge]:
-        """Its connections both ways: its own, and those that others carry."""
-        name = view.ref.name.encode()
-        graph = Graph([view])
-        for count, key in enumerate(fold.known_keys()):
-            if count % 2_000 == 0:
-                await asyncio.sleep(0)
-            other = fold.view(key)
-            if other is None or key == view.key or name not in (other.rows.topology or b""):
-                continue  # not decoded: there may be a hundred thousand
-            if other.topology is not None and any(each.peer == view.ref for each in other.topology.connections):
-                graph.add(other)
-        return graph.edges(view.ref)
 
     async def _pulses(self, ref: Ref) -> list[Pulse]:
         return await pulses_since(self._bus, ref, self.now() - FIGURES_SINCE, count=PULSES_MAX)

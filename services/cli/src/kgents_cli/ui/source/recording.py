@@ -11,6 +11,7 @@ from typing import Final
 from kgents_cli.recorded.offline import folded
 from kgents_cli.ui.item import item_of
 from kgents_cli.ui.rows.known import Pipeline
+from kgents_cli.ui.source.connections import connections_of
 from kgents_cli.ui.source.source import Described
 from kgents_cli.ui.source.then import Then
 from kgents_cli.ui.world import EVENTS_MAX, Connection, World
@@ -28,7 +29,6 @@ from kgents_shared.runtime.pipeline import EXPIRED_S, Reports
 from kgents_shared.view.entity import EntityView, key_of
 from kgents_shared.view.fold import Fold
 from kgents_shared.view.live import row_of
-from kgents_shared.view.paths import Graph
 from kgents_shared.view.selection import Selection
 
 PULSES_MAX: Final = 120
@@ -164,7 +164,7 @@ class RecordingSource:
         view = self._fold.view(key)
         if view is None or view.topology is None:
             return None
-        edges = Graph(self._fold.entities()).edges(view.ref)
+        edges = await connections_of(view, list(self._fold.entities()))
         events = [each for each in self._events if each.ref == view.ref]
         return Described(view, edges, list(self._pulses.get(view.ref, ())), events)
 
