@@ -15,8 +15,8 @@ from typing import Any, Final
 from kgents_shared.bus.direct import DirectClient
 from kgents_shared.contract.errors import BusError
 
-MUCH_BYTES: Final = 100_000
-"""What comes within a span of `rest_s`, from which on there is no rest: a snapshot, or a storm."""
+MUCH_BYTES_A_S: Final = 500_000
+"""If this comes within a span of `rest_s`, there is no rest: a snapshot, or a storm."""
 
 _REFUSAL: Final = re.compile(rb"^-ERR '([^']*)'", re.MULTILINE)
 
@@ -102,7 +102,8 @@ class Wire(DirectClient):
             is_next = now_s < self._span_ends_s + rest_s
             self._bytes_before, self._bytes, self._span_ends_s = self._bytes * is_next, 0, now_s + rest_s
         self._bytes += size
-        if max(self._bytes, self._bytes_before) < MUCH_BYTES and not self.is_awaited() and (socket := self._socket):
+        is_much = max(self._bytes, self._bytes_before) >= MUCH_BYTES_A_S * rest_s
+        if not is_much and not self.is_awaited() and (socket := self._socket):
             socket.pause_reading()
             self._resting = asyncio.get_running_loop().call_later(rest_s, self.read_on)
 

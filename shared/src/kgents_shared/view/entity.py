@@ -227,8 +227,11 @@ class EntityView:
     @property
     def why(self) -> str:
         """The most important reason for its state in one sentence; empty if there is none."""
-        if self.reasons:
-            return self.reasons[0].text
+        return self.reasons[0].text if self.reasons else self.otherwise
+
+    @property
+    def otherwise(self) -> str:
+        """`why`, where its health gives no reason."""
         if self.stale:
             return f"stale: no report from {', '.join(self.stale)}"
         return self.reason

@@ -36,8 +36,6 @@ from kgents_cli.ui.widgets import DBMetricsPanel
 from kgents_cli.ui.world import World
 from kgents_shared.view.find import path_of
 
-BARS_EVERY_S: Final = 0.5
-"""Counts and rates are read, not followed; each drawing of them costs as much as some rows."""
 HOLD_S: Final = 1.0
 """For so long after a key no row moves under the cursor."""
 WIDE_FROM: Final = 120
@@ -81,7 +79,7 @@ class Dashboard(App[int]):
         """Of these, in a row until now."""
         self._stalled = ExitStack()
         self._is_suspended = False
-        self._held_until_s = self._bars_at_s = 0.0
+        self._held_until_s = 0.0
 
     async def on_event(self, event: events.Event) -> None:
         """A key of a list or a text acts at once: its way through all widgets takes longer than what it does."""
@@ -147,10 +145,8 @@ class Dashboard(App[int]):
         self.frame.note(now_s)
         if now_s >= self._held_until_s and self.describing.key in self.filling.take():
             self._describe_again()
-        if now_s >= self._bars_at_s:
-            self._bars_at_s = now_s + BARS_EVERY_S
-            self._bars()
-            self.table.draw()  # ages go on
+        self._bars()
+        self.table.grow_older()
 
     def _bars(self) -> None:
         """The lines at the top and bottom."""

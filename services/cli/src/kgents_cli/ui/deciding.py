@@ -124,7 +124,7 @@ class Deciding:
                 self._asker.say("stored, but alert-notifier has not confirmed it; see `kgents doctor`")
                 await asyncio.sleep(CONFIRMED_S)
         finally:
-            del deciding[subject]
+            deciding.pop(subject, None)  # who asks twice has two of these
 
     def _is_acknowledged(self, subject: str) -> bool:
         incident = self._filling.world.incidents.get(subject)

@@ -10,6 +10,7 @@ from kgents_cli.sentence import clean
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.entity import Ref
 from kgents_shared.view.entity import EntityView, key_of_ref
+from kgents_shared.view.fold import EntityChange
 
 RANK: Final = {"critical": 0, "warning": 1, "unknown": 2, "healthy": 3}
 """The worst first. What is not known comes before what is well."""
@@ -28,6 +29,8 @@ class Item(msgspec.Struct, frozen=True, gc=False):
     parent: str
     """The key of its first owner; empty: none."""
     is_stale: bool
+    otherwise: str = ""
+    """Why, if its health gives no reason."""
     alerts: tuple[Alert, ...] = ()
     """Those that are pending or firing."""
     is_remembered: bool = True
@@ -70,6 +73,7 @@ def item_of(view: EntityView) -> Item:
     """The row of an entity."""
     topology = view.topology
     ref, owner = view.ref, view.owner
+    otherwise = clean(_without_subject(view.otherwise, ref))
     printable = ref if f"{ref.cluster}{ref.kind}{ref.namespace}{ref.name}".isprintable() else _printable(ref)
     return Item(
         view.key,
@@ -77,17 +81,32 @@ def item_of(view: EntityView) -> Item:
         view.level,
         view.score,
         clean(view.condition),
-        clean(_without_subject(view.why, ref)),
+        _why(view) or otherwise,
         topology.created_at if topology is not None else None,
         key_of_ref(owner) if owner is not None else "",
         bool(view.stale),
+        otherwise,
         tuple(each for each in view.alerts if each.state != "resolved"),
     )
 
 
+def item_after(change: EntityChange, old: Item | None) -> Item | None:
+    """The row of an entity as a message changes it; None: it is gone. `old`: its row before, if there is one."""
+    view = change.after
+    if view is None or old is None or change.before is None or change.signal != "health":
+        return item_of(view) if view is not None else None
+    # Most changes are of health, and the rest of an entity is larger: it is not decoded for them.
+    return msgspec.structs.replace(old, level=view.level, score=view.score, why=_why(view) or old.otherwise)
+
+
 def forgotten(key: str, ref: Ref) -> Item:
     """An entity that was there at a past time, in a state that is not known any more."""
-    return Item(key, _printable(ref), "unknown", None, "", "not remembered", None, "", False, (), is_remembered=False)
+    return Item(key, _printable(ref), "unknown", None, "", "not remembered", None, "", False, is_remembered=False)
+
+
+def _why(view: EntityView) -> str:
+    """The first reason of its health; empty: there is none."""
+    return clean(_without_subject(view.reasons[0].text, view.ref)) if view.reasons else ""
 
 
 def _without_subject(text: str, ref: Ref) -> str:

@@ -1,6 +1,6 @@
 """Rows in their order, filtered, while they change. Pure."""
 
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, TypeVar
 
@@ -15,27 +15,34 @@ class Listing(Generic[T]):
         """Every row, also those that do not pass."""
         self._order = order
         self._passes: Callable[[T], bool] = lambda _: True
-        self._rows: list[tuple[tuple[Any, ...], str]] = []
+        # Of each row that passes, in their order. Two lists, since pairs take three times as long to compare.
+        self._orders: list[tuple[Any, ...]] = []
+        self._keys: list[str] = []
         self._places: dict[str, tuple[Any, ...]] = {}
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._keys)
 
     def __contains__(self, key: str) -> bool:
         return key in self._places
 
     def at(self, row: int) -> T:
         """The row at a place."""
-        return self.items[self._rows[row][1]]
+        return self.items[self._keys[row]]
 
     def key_at(self, row: int) -> str:
         """The key of a row."""
-        return self._rows[row][1]
+        return self._keys[row]
 
     def place(self, key: str) -> int | None:
         """Where a row is; None: it is not shown."""
         order = self._places.get(key)
-        return bisect_left(self._rows, (order, key)) if order is not None else None
+        if order is None:
+            return None
+        row = bisect_left(self._orders, order)
+        while self._keys[row] != key:
+            row += 1
+        return row
 
     def replace(self, items: Mapping[str, T]) -> None:
         """Other rows altogether."""
@@ -63,14 +70,15 @@ class Listing(Generic[T]):
             new = self._order(item) if item is not None and self._passes(item) else None
             if new == old:
                 continue
-            if old is not None:
-                del self._rows[bisect_left(self._rows, (old, key))]
-                del self._places[key]
+            if (row := self.place(key)) is not None:
+                del self._orders[row], self._keys[row], self._places[key]
             if new is not None:
-                insort(self._rows, (new, key))
+                row = bisect_left(self._orders, new)
+                self._orders.insert(row, new)
+                self._keys.insert(row, key)
                 self._places[key] = new
 
     def _rebuild(self) -> None:
-        found = ((self._order(item), key) for key, item in self.items.items() if self._passes(item))
-        self._rows = sorted(found)
-        self._places = {key: order for order, key in self._rows}
+        found = sorted((self._order(item), key) for key, item in self.items.items() if self._passes(item))
+        self._orders, self._keys = [order for order, _ in found], [key for _, key in found]
+        self._places = {key: order for order, key in found}

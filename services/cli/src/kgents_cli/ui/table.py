@@ -80,6 +80,11 @@ class Table(Lines, can_focus=True):
         if differ:
             self.refresh(*(Region(0, y + HEADING, self.size.width, 1) for y in differ))
 
+    def grow_older(self) -> None:
+        """Draw the ages that differ, if another second has begun."""
+        if self._now().replace(microsecond=0) != self._read_at:
+            self.draw()
+
     def say_empty(self, text: str) -> None:
         """What stands there while there are no rows."""
         if text != self._empty_text:

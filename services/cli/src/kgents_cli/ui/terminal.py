@@ -10,8 +10,8 @@ from typing import Final
 
 from kgents_shared.runtime.config import process_environ, unset_variable
 
-TICK_S: Final = 0.25
-TICK_OVER_SSH_S: Final = 0.5
+TICK_S: Final = 0.5
+TICK_OVER_SSH_S: Final = 1.0
 """Each picture crosses the network, and keys are answered over the same line."""
 
 

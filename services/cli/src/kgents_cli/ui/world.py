@@ -9,10 +9,12 @@ from typing import Final
 
 import msgspec
 
-from kgents_cli.ui.item import Item
+from kgents_cli.ui.item import Item, item_after
 from kgents_shared.contract.event import Event
 from kgents_shared.contract.incident import Incident
 from kgents_shared.contract.silence import Silence
+from kgents_shared.view.entity import key_of
+from kgents_shared.view.fold import EntityChange
 
 ITEMS_MAX: Final = 200_000
 """Entities that are held: some 150 MB. More are counted, not shown."""
@@ -57,6 +59,11 @@ class World:
         self.silences: dict[str, Silence] = {}
         self.version = 0
         """Grows with every change of anything but entities."""
+
+    def take(self, changes: Iterable[EntityChange]) -> None:
+        """Entities as messages change them."""
+        keyed = ((key_of(change.subject)[1], change) for change in changes)
+        self.put((key, item_after(change, self.items.get(key))) for key, change in keyed)
 
     def put(self, items: Iterable[tuple[str, Item | None]]) -> None:
         """Entities that are new or differ; None: gone."""

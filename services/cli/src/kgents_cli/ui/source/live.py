@@ -3,8 +3,8 @@
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
@@ -37,7 +37,7 @@ from kgents_shared.contract.silence import Matcher, Silence
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.runtime.clock import SystemClock
 from kgents_shared.runtime.pipeline import Reports
-from kgents_shared.view.entity import EntityView, key_of
+from kgents_shared.view.entity import EntityView
 from kgents_shared.view.feed import log
 from kgents_shared.view.live import Live
 from kgents_shared.view.past import state_at
@@ -47,12 +47,12 @@ from kgents_shared.view.selection import Selection, select
 T = TypeVar("T", Incident, Silence)
 
 VIA: Final = "cli"
-REST_S: Final = 0.2
-"""What comes within so long is read together; the screen is not drawn more often."""
+REST_S: Final = 0.5
+"""What comes within so long is read together; the screen is not drawn more often. An answer does not wait for it."""
 RETRY_S: Final = 2.0
 SILENT_S: Final = 10.0
 """The server is asked for its time every second; it does not answer any more if it has not for so long."""
-WATCH_S: Final = 0.5
+WATCH_S: Final = 1.0
 ANSWER_S: Final = 5.0
 """For each part of what is asked about one entity."""
 FIGURES_SINCE: Final = timedelta(minutes=15)
@@ -70,6 +70,8 @@ class LiveSource:
         self._name = name
         self._clock = SystemClock()
         self._live: Live | None = None
+        self._rest_s = 0.0  # while no answer is read
+        self._answers = 0  # that are read now
 
     @property
     def name(self) -> str:
@@ -97,8 +99,9 @@ class LiveSource:
             return None
         unknown: list[str] = []
         name = view.ref
-        pulses = await _answered("figures", unknown, self._pulses(name))
-        events = await _answered("events", unknown, self._events(name))
+        with self._reading_answer():
+            pulses = await _answered("figures", unknown, self._pulses(name))
+            events = await _answered("events", unknown, self._events(name))
         others = (other for other in map(fold.view, fold.known_keys()) if other is not None)
         return Described(view, await connections_of(view, others), pulses or (), events or (), unknown)
 
@@ -117,7 +120,8 @@ class LiveSource:
 
     async def pulses(self, kinds: Sequence[str]) -> dict[Ref, Pulse]:
         """The last pulses of the entities of some kinds."""
-        return await last_pulses(self._bus, select(cluster=self._selection.clusters or None, kind=kinds))
+        with self._reading_answer():
+            return await last_pulses(self._bus, select(cluster=self._selection.clusters or None, kind=kinds))
 
     async def pipeline(self) -> Pipeline | None:
         """How the services are, by the server's clock."""
@@ -133,7 +137,8 @@ class LiveSource:
 
     async def at(self, time: datetime) -> Then:
         """How it was, as far as the streams remember."""
-        past = await state_at(self._bus, self._selection, time)
+        with self._reading_answer():
+            past = await state_at(self._bus, self._selection, time)
         return await asyncio.to_thread(then_of, past)
 
     async def acknowledge(self, incident: Incident, note: str) -> None:
@@ -164,21 +169,37 @@ class LiveSource:
 
     async def _follow_entities(self, world: World) -> None:
         live = self._live = Live(self._bus, self._selection)
-        self._bus.rest_s, is_again = 0.0, bool(world.items)
+        is_again = bool(world.items)
+        self._rest(0.0)
         async with aclosing(live.updates()) as updates:
             async for update in updates:
-                found = [(key_of(each.subject)[1], each.after) for each in update.changes]
                 if update.reset:
-                    self._bus.rest_s = 0.0
-                world.put((key, item_of(view) if view is not None else None) for key, view in found)
+                    self._rest(0.0)
+                world.take(update.changes)
                 if update.is_complete:
                     if is_again:  # what went away while nothing was read
                         world.reread((view.key, item_of(view)) for view in live.fold.entities())
                         is_again = False
-                    world.is_complete, self._bus.rest_s = True, REST_S
+                    self._rest(REST_S)
+                    world.is_complete = True
                     world.connection = self._connection(world)
                     world.fault("entities", "")
                     world.touch()
+
+    def _rest(self, seconds: float) -> None:
+        self._rest_s = seconds
+        self._bus.rest_s = 0.0 if self._answers else seconds
+
+    @contextmanager
+    def _reading_answer(self) -> Iterator[None]:
+        """An answer of several messages is read without a rest: someone waits for it."""
+        self._answers += 1
+        self._rest(self._rest_s)
+        try:
+            yield
+        finally:
+            self._answers -= 1
+            self._rest(self._rest_s)
 
     async def _follow_events(self, world: World) -> None:
         filters = self._selection.filters("event")

@@ -26,7 +26,7 @@ from kgents_shared.contract.recording import Recording, Row
 from kgents_shared.contract.silence import Matcher
 from kgents_shared.runtime.clock import SystemClock
 from kgents_shared.runtime.pipeline import EXPIRED_S, Reports
-from kgents_shared.view.entity import EntityView, key_of
+from kgents_shared.view.entity import EntityView
 from kgents_shared.view.fold import Fold
 from kgents_shared.view.live import row_of
 from kgents_shared.view.selection import Selection
@@ -118,9 +118,7 @@ class RecordingSource:
 
     def _take(self, each: Delivery, world: World) -> None:
         changes, _ = self._fold.take(each.subject.split(".")[1], [row_of(each)])
-        found = [*changes, *self._fold.reattested(each.seq, each.time_ns)]
-        items = ((key_of(change.subject)[1], change.after) for change in found)
-        world.put((key, item_of(view) if view is not None else None) for key, view in items)
+        world.take([*changes, *self._fold.reattested(each.seq, each.time_ns)])
 
     def _noted(self, rows: Iterable[Row], world: World) -> Iterator[Row]:
         """The messages, with a note of those that topology and health are not made of alone."""
