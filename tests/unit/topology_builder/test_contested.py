@@ -4,7 +4,8 @@ import pytest
 
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.topology import TopologyEntity
-from kgents_topology_builder.reducer import CONTESTED_NS, Reducer, is_late
+from kgents_topology_builder.reducer import CONTESTED_NS, Reducer
+from kgents_topology_builder.removals import is_late
 from support.build import NOW_NS, make_entity, make_ref, make_removal
 
 SECOND_NS = 1_000_000_000

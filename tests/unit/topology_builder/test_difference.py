@@ -5,7 +5,7 @@ import pytest
 from kgents_shared.contract.entity import Traffic
 from kgents_shared.contract.topology import ResolvedConnection, TopologyEntity
 from kgents_topology_builder.difference import LISTED_MAX, describe, same
-from kgents_topology_builder.reducer import removal
+from kgents_topology_builder.removals import removal
 from support.build import make_ref
 
 

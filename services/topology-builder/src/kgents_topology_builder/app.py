@@ -21,7 +21,8 @@ from kgents_shared.runtime.service import Access, Context, Service
 from kgents_topology_builder.config import Config
 from kgents_topology_builder.difference import describe, same
 from kgents_topology_builder.links import is_report
-from kgents_topology_builder.reducer import Reducer, is_late, removal
+from kgents_topology_builder.reducer import Reducer
+from kgents_topology_builder.removals import is_late, removal
 
 TICK_S: Final = 1.0
 """How often expiry and staleness are checked: they count in tens of seconds."""

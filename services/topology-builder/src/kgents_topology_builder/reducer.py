@@ -16,7 +16,6 @@ from kgents_shared.contract.entity import Connection, Entity, Ref
 from kgents_shared.contract.meta import Heartbeat
 from kgents_shared.contract.topology import ResolvedConnection, TopologyEntity
 from kgents_shared.contract.vocabulary.kinds import SOURCE
-from kgents_shared.contract.wire import REMOVE
 from kgents_topology_builder.claims import Name
 from kgents_topology_builder.expiries import Expiries
 from kgents_topology_builder.graph import Graph
@@ -367,16 +366,6 @@ def _published_at(subject: str) -> str:
     return ".".join((root, "topology", cluster, *rest))
 
 
-def is_late(removal: Entity, known: Entity | TopologyEntity | None) -> bool:
-    """Whether a removal names another incarnation than the one that it replaces."""
-    return known is not None and bool(known.uid and removal.uid) and known.uid != removal.uid
-
-
 def _is_counted_as(old: Entity, new: Entity) -> bool:
     """Whether a source counts one entity as the other; they are of the same ref and source."""
     return old.part == new.part and (old.report_interval_s is None) == (new.report_interval_s is None)
-
-
-def removal(ref: Ref, uid: str, reason: str) -> TopologyEntity:
-    """The message that an entity is gone."""
-    return TopologyEntity(text="", ref=ref, op=REMOVE, uid=uid, reason=reason)

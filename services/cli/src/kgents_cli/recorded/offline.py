@@ -29,7 +29,8 @@ from kgents_shared.runtime.follower import AWAY_NS
 from kgents_topology_builder.app import TICK_S, reduce_entity, reduce_heartbeat
 from kgents_topology_builder.config import Config as BuilderConfig
 from kgents_topology_builder.difference import describe, same
-from kgents_topology_builder.reducer import Reducer, removal
+from kgents_topology_builder.reducer import Reducer
+from kgents_topology_builder.removals import removal
 
 _TICK_NS: Final = int(TICK_S * 1e9)
 
