@@ -251,5 +251,5 @@ def test_scopes_and_lists_are_listed_as_text() -> None:
         text="", ref=make_ref(), connections=[msgspec.structs.replace(edge, attributes={"x": 1})], sources=["docker"]
     )
 
-    assert next(differences(old, new)) == Difference(field="sources", old=["k8s"], new=["docker"])
+    assert differences(old, new)[0] == Difference(field="sources", old=["k8s"], new=["docker"])
     assert [each.field for each in differences(old, new)] == ["sources", "connections.depends → pod shop/peer"]

@@ -1,6 +1,6 @@
 """What changed between two versions of one entity, as data and as a sentence: (old, new) → `changed`, `text`. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from itertools import accumulate, takewhile
 from typing import Final
@@ -31,7 +31,6 @@ TRAFFIC_FLOOR: Final = {
 }
 """Below this, a change of that size is noise whatever its ratio."""
 
-_MOSTLY: Final = ("status", "reason")
 _REST: Final = (
     *("uid", "created_at", "unread_entities"),
     *("stale", "sources", "expiring", "addresses", "aliases", "cut"),
@@ -78,29 +77,34 @@ def describe(old: TopologyEntity | None, new: TopologyEntity) -> TopologyEntity:
     if old is None:
         text = of_source(new) if new.ref.kind == SOURCE else f"{new.ref} appeared: {_condition(new)}"
         return msgspec.structs.replace(new, text=text + note_of(new.cut))
-    changed = list(differences(old, new))
+    changed = differences(old, new)
     return msgspec.structs.replace(
         new,
         text=_sentence(old, new, changed) + note_of(new.cut),
-        changed=[_capped(each) for each in changed[:LISTED_MAX]],
+        changed=list(map(_capped, changed[:LISTED_MAX] if len(changed) > LISTED_MAX else changed)),
         changed_count=len(changed),
     )
 
 
-def differences(old: TopologyEntity, new: TopologyEntity) -> Iterator[Difference]:
+def differences(old: TopologyEntity, new: TopologyEntity) -> list[Difference]:
     """Every field that differs, the most important first."""
-    for field in _MOSTLY if _same_rest(old, new) else (*_MOSTLY, *_REST):
-        if (before := getattr(old, field)) != (after := getattr(new, field)):
-            yield Difference(field=field, old=_plain(before), new=_plain(after))
+    found: list[Difference] = []
+    if old.status != new.status:
+        found.append(Difference("status", old.status, new.status))
+    if old.reason != new.reason:
+        found.append(Difference("reason", old.reason, new.reason))
+    if not _same_rest(old, new):
+        rest = ((field, getattr(old, field), getattr(new, field)) for field in _REST)
+        found += [Difference(field, _plain(before), _plain(after)) for field, before, after in rest if before != after]
     if old.unread != new.unread:
-        yield Difference(field="unread", old=list(map(str, old.unread)), new=list(map(str, new.unread)))
-    if not _same_texts(old, new):
-        for field in _TEXTS:
-            yield from _mapping_differences(field, getattr(old, field), getattr(new, field))
-    if not _same_values(old.attributes, new.attributes):
-        yield from _mapping_differences("attributes", old.attributes, new.attributes)
+        found.append(Difference("unread", list(map(str, old.unread)), list(map(str, new.unread))))
+    for field in () if _same_texts(old, new) else _TEXTS:
+        found += _mapping_differences(field, getattr(old, field), getattr(new, field))
+    if old.attributes is not new.attributes:
+        found += _mapping_differences("attributes", old.attributes, new.attributes)
     if not _same_connections(old.connections, new.connections):
-        yield from _connection_differences(old.connections, new.connections)
+        found += _connection_differences(old.connections, new.connections)
+    return found
 
 
 def _capped(difference: Difference) -> Difference:
@@ -137,22 +141,29 @@ def _known(values: Mapping[str, Value]) -> Mapping[str, Value]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _mapping_differences(field: str, old: Mapping[str, Value], new: Mapping[str, Value]) -> Iterator[Difference]:
-    gone = [key for key in old.keys() - new.keys() if old[key] is not None]
-    other = [key for key, after in new.items() if (before := old.get(key)) != after or type(before) is not type(after)]
-    for key in sorted(gone + other):
-        yield Difference(field=f"{field}.{key}", old=old.get(key), new=new.get(key))
+def _mapping_differences(field: str, old: Mapping[str, Value], new: Mapping[str, Value]) -> list[Difference]:
+    """What differs between two mappings, also in type alone; a value that is null is absent."""
+    keys: list[str] = []
+    for key, after in new.items():
+        before = old.get(key)
+        if before is not after and (before != after or type(before) is not type(after)):
+            keys.append(key)
+    if old.keys() != new.keys():
+        keys += [key for key in old.keys() - new.keys() if old[key] is not None]
+    return [Difference(f"{field}.{key}", old.get(key), new.get(key)) for key in sorted(keys)]
 
 
-def _connection_differences(old: list[ResolvedConnection], new: list[ResolvedConnection]) -> Iterator[Difference]:
+def _connection_differences(old: list[ResolvedConnection], new: list[ResolvedConnection]) -> list[Difference]:
+    found: list[Difference] = []
     before = {_path(connection): connection for connection in old}
     after = {_path(connection): connection for connection in new}
     for path in sorted(before.keys() | after.keys()):
         was, is_ = before.get(path), after.get(path)
         if was is None or is_ is None:
-            yield Difference(field=path, old=_presence(was), new=_presence(is_))
+            found.append(Difference(field=path, old=_presence(was), new=_presence(is_)))
         elif not _same_connection(was, is_):
-            yield Difference(field=path, old=_details(was), new=_details(is_))
+            found.append(Difference(field=path, old=_details(was), new=_details(is_)))
+    return found
 
 
 def _path(connection: ResolvedConnection) -> str:
