@@ -13,7 +13,7 @@ from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.contract.unread import Unread
 from kgents_topology_builder.difference import same
 from kgents_topology_builder.reducer import Reducer
-from kgents_topology_builder.sources import HEARTBEAT_TTL_NS, STALE_AFTER_NS
+from kgents_topology_builder.sources import FIRST_START_NS, HEARTBEAT_TTL_NS, STALE_AFTER_NS
 from support.attested import stale_of
 from support.build import NOW, NOW_NS, make_ref, make_removal
 
@@ -63,6 +63,8 @@ class Attested(RuleBasedStateMachine):
         self.stored_ns: dict[str, int] = {}
         """When the heartbeat of each instance was."""
         self.history: list[tuple[int, list[Unread]]] = []
+        self.begun_ns: int | None = None
+        """Since when the source reads everything for the first time."""
 
     @rule(beat=BEATS)
     def beat(self, beat: Heartbeat) -> None:
@@ -78,15 +80,17 @@ class Attested(RuleBasedStateMachine):
 
     @rule(entity=ENTITIES)
     def upsert(self, entity: Entity) -> None:
+        was_empty = self.is_empty
         self.entities[entity.ref] = entity
         self.reducer.upsert(entity, time_ns=self.now_ns)
-        self.note()
+        self.take() if self.is_empty == was_empty else self.note()
 
     @rule(entity=ENTITIES)
     def remove(self, entity: Entity) -> None:
+        was_empty = self.is_empty
         if self.entities.pop(entity.ref, None) is not None:
             self.reducer.remove(make_removal(entity), time_ns=self.now_ns)
-            self.note()
+            self.take() if self.is_empty == was_empty else self.note()
 
     @rule(seconds=st.sampled_from([1, 5, 10, 14, 15, 100]))
     def wait(self, seconds: int) -> None:
@@ -112,7 +116,8 @@ class Attested(RuleBasedStateMachine):
             self.reducer.heartbeat("test", beat.instance, beat, time_ns=self.now_ns)
         for entity in self.entities.values():
             self.reducer.upsert(entity, time_ns=self.now_ns)
-        self.history.append((self.now_ns, self.unattested))
+        self.begun_ns = None
+        self.history.append((self.now_ns, self.unattested()))
         assert self.take() == 0
         assert self.stale == before
 
@@ -136,16 +141,22 @@ class Attested(RuleBasedStateMachine):
 
     def note(self) -> None:
         self.take()
-        self.history.append((self.now_ns, self.unattested))
+        self.history.append((self.now_ns, self.unattested()))
 
     @property
+    def is_empty(self) -> bool:
+        return all(each.report_interval_s is not None for each in self.entities.values())
+
     def unattested(self) -> list[Unread]:
-        lasting = [each for each in self.entities.values() if each.report_interval_s is None]
         attesting = [each for each in self.beats.values() if all(any(scope.place) for scope in each.unattested)]
         if not self.beats:
-            return [Unread()] if lasting else []
+            return [] if self.is_empty else [Unread()]
         newest = max(attesting or self.beats.values(), key=lambda each: (each.started_at, each.instance))
-        is_first_start = newest.state == "syncing" and not lasting and SOURCE not in self.published
+        if newest.state != "syncing":
+            self.begun_ns = None
+        elif self.begun_ns is None and self.is_empty and SOURCE not in self.published:
+            self.begun_ns = self.now_ns
+        is_first_start = self.begun_ns is not None and self.now_ns - self.begun_ns < FIRST_START_NS
         return [] if is_first_start else newest.unattested
 
     @property
