@@ -408,6 +408,23 @@ def test_what_a_live_source_reports_outranks_what_a_stale_one_reported_last(buil
     assert built.topology[make_ref("web")].status == "running"
 
 
+def test_a_source_that_is_back_before_that_it_was_stale_is_published_has_its_rank_again(built: Built) -> None:
+    built.reducer.upsert(make_entity("web", source="docker", status="failed"), time_ns=NOW_NS)
+    built.reducer.heartbeat("test", "two", structs.replace(BEAT, source="docker"), time_ns=NOW_NS)
+    built.take()
+    built.beat(Unread(), at_s=1, state="degraded")
+    built.pass_to(40)
+    merged = next(built.reducer.take()).entity  # the rest of what changed is taken later
+    assert merged is not None
+    built.topology[merged.ref] = merged
+    assert built.topology[make_ref("web")].status == "failed"
+
+    built.beat(at_s=41)
+    built.take()
+
+    assert built.topology[make_ref("web")].status == "running"
+
+
 def test_only_what_is_unread_loses_its_rank(built: Built) -> None:
     for name in ("web", "db"):
         built.reducer.upsert(make_entity(name, source="docker", status="failed"), time_ns=NOW_NS)

@@ -72,6 +72,7 @@ class Reducer:
         # What a single source says of its connections → how they were resolved last.
         self._resolved: dict[Ref, tuple[list[Connection], list[ResolvedConnection]]] = {}
         self._again: list[tuple[list[Ref], _Cause]] = []  # who else is to be merged again, and why
+        self._ranked: dict[str, int] = {}  # cluster → when other sources became the ones to go by
         self._sources: dict[Observer, Source] = {}
         self._dirty_sources: dict[Observer, int] = {}  # → when what they do not attest has changed
         self._now_ns = now_ns
@@ -190,14 +191,19 @@ class Reducer:
         for observer, each in list(self._sources.items()):
             if each.expire(self._now_ns):
                 self._attest(observer, self._now_ns)
-            elif each.age(self._now_ns):
-                self._dirty_sources[observer] = now_ns
+            else:
+                self._age(observer, each, now_ns)
         return self._expiries.is_due(now_ns)
 
     @property
     def is_dirty(self) -> bool:
         """Whether `take` has something to give."""
-        return bool(self._dirty or self._moved or self._again or self._dirty_sources)
+        return bool(self._dirty or self._dirty_sources) or self._has_to_spread
+
+    @property
+    def _has_to_spread(self) -> bool:
+        """Whether it is to be found out who else is to be merged."""
+        return bool(self._moved or self._again or self._ranked)
 
     def take(self) -> Iterator[Merged]:
         """Each entity that may have changed, merged when it is asked for.
@@ -207,17 +213,20 @@ class Reducer:
         """
         self._begin()
         while self.is_dirty:
-            if self._moved or self._again:
+            if self._has_to_spread:
                 self._spread()
             if self._dirty:
                 ref, cause = self._dirty.popitem(last=False)
                 if not self._is_held(ref):
                     yield self._merged(ref, cause)
-            elif self._dirty_sources and not (self._moved or self._again):
+            elif self._dirty_sources and not self._has_to_spread:
                 yield from self._source_message(*self._dirty_sources.popitem())
 
     def _spread(self) -> None:
         """Find out who else is to be merged, SPREAD_MAX at a time: a change of one entity may touch all of them."""
+        while self._ranked:
+            cluster, time_ns = self._ranked.popitem()
+            self._again.append(([ref for ref in self.graph.shared if ref.cluster == cluster], _Cause(time_ns)))
         for _ in range(SPREAD_MAX):
             if self._again:
                 refs, cause = self._again[-1]
@@ -274,7 +283,7 @@ class Reducer:
     def _known_connections(self, ref: Ref, facts: Sequence[Entity]) -> list[ResolvedConnection] | None:
         """The connections as they were resolved last, if they come from the same report and no name leads elsewhere."""
         found = self._resolved.get(ref)
-        if found is None or len(facts) > 1 or found[0] is not facts[0].connections or self._moved or self._again:
+        if found is None or len(facts) > 1 or found[0] is not facts[0].connections or self._has_to_spread:
             return None
         return found[1]
 
@@ -295,11 +304,6 @@ class Reducer:
             entities = source.covered(cluster, lambda ref, part: self._has(ref, name, part))
             entity = message(cluster, name, source, entities, time_ns=time_ns)
             yield Merged(entity.ref, entity, "", time_ns, {})
-            if source.merged_with != source.stale:
-                # Where another source reports the same entity, it may be the one to go by now, or no longer.
-                source.merged_with = source.stale
-                shared = [ref for ref in self.graph.shared if ref.cluster == cluster]
-                self._again.append((shared, _Cause(time_ns)))
 
     def _has(self, ref: Ref, source: str, part: str) -> bool:
         entity = self.graph.facts.get(ref, {}).get(source)
@@ -316,8 +320,15 @@ class Reducer:
             return
         source.update(time_ns)
         self._now_ns = max(self._now_ns, time_ns)
-        if source.age(self._now_ns) or source.is_gone:
+        self._age(observer, source, time_ns)
+        if source.is_gone:
             self._dirty_sources[observer] = time_ns
+
+    def _age(self, observer: Observer, source: Source, time_ns: int) -> None:
+        """Find out what is stale by now. Where another source reports the same entity, that may be the one to go by."""
+        if source.age(self._now_ns):
+            self._dirty_sources[observer] = time_ns
+            self._ranked.setdefault(observer[0], time_ns)
 
     def _begin(self) -> None:
         if not self._has_begun:

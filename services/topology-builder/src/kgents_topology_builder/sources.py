@@ -54,8 +54,6 @@ class Source:
         """What is unattested now, and since when without a break."""
         self.stale: list[Unread] = []
         """What has been so for long enough."""
-        self.merged_with: list[Unread] = []
-        """What was stale when the entities that other sources report, too, were merged last."""
         self.is_published = False
         self._beats: dict[str, _Beat] = {}
         self._groups: Counter[tuple[str, str, str]] = Counter()  # kind, namespace, part → entities
