@@ -5,7 +5,6 @@ Whether it differs from what is published is for the state table to find. So a m
 replay of everything, changes nothing.
 """
 
-import heapq
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Final
@@ -17,6 +16,7 @@ from kgents_shared.contract.meta import Heartbeat
 from kgents_shared.contract.topology import ResolvedConnection, TopologyEntity
 from kgents_shared.contract.vocabulary.kinds import SOURCE
 from kgents_topology_builder.claims import Name
+from kgents_topology_builder.contests import Contests
 from kgents_topology_builder.expiries import Expiries
 from kgents_topology_builder.graph import Graph
 from kgents_topology_builder.links import Link
@@ -79,9 +79,7 @@ class Reducer:
         self._has_begun = False  # whether the snapshots of the inputs are complete
         self._expiries = Expiries()
         self.link = Link()
-        # Subject in the topology → in the entity stream → until when that entity stays as it is published.
-        self._contested: dict[str, dict[str, int]] = {}
-        self._held: list[tuple[int, Ref]] = []  # a heap of those that are only there because of that
+        self._contests = Contests()
 
     def restore(self, published: TopologyEntity, *, reported_since_ns: int = 0) -> None:
         """Begin with an entity as it was published before this run; comes before everything else.
@@ -107,7 +105,7 @@ class Reducer:
             self._expiries.note_report((entity.ref, entity.source), entity.report_interval_s, time_ns)
         else:
             self._expiries.forget((entity.ref, entity.source))
-        self._settle(entity)
+        self._contests.settle(entity)
         before = self.graph.facts.get(entity.ref, {}).get(entity.source)
         moved = self.graph.put(entity)
         if moved is not None:
@@ -117,7 +115,7 @@ class Reducer:
     def remove(self, removal: Entity, *, time_ns: int, trace: dict[str, str] | None = None) -> None:
         """A source reports that an entity is gone; see `is_late` for what it does not remove."""
         cause = _Cause(time_ns, trace or {}, removal.reason or "deleted")
-        if self._settle(removal) or removal.ref in self._dirty:  # published, though nothing is known of it
+        if self._contests.settle(removal) or removal.ref in self._dirty:  # published, though nothing is known of it
             self._dirty[removal.ref] = cause
         self._drop(removal.ref, removal.source, cause)
 
@@ -127,7 +125,7 @@ class Reducer:
         What was reported does not count any more, since a restart could not read it again. If no other source reports
         the entity, it stays as it is published.
         """
-        self._contested.setdefault(_published_at(subject), {})[subject] = time_ns + CONTESTED_NS
+        self._contests.note(subject, time_ns + CONTESTED_NS)
         if known is not None:
             self._drop(known.ref, known.source, _Cause(time_ns))
 
@@ -165,10 +163,8 @@ class Reducer:
 
     def was_cut(self, begin_ns: int, end_ns: int) -> None:
         """No report could arrive meanwhile. Sources were silent all the same."""
-        away_ns = end_ns - begin_ns
         self._expiries.shift(begin_ns, end_ns)
-        for until in self._contested.values():
-            until.update({subject: until_ns + away_ns for subject, until_ns in until.items() if until_ns > begin_ns})
+        self._contests.shift(begin_ns, end_ns)
 
     def tick(self, now_ns: int) -> bool:
         """What time alone changes: reports that are missing, sources that are silent.
@@ -181,9 +177,7 @@ class Reducer:
         for ref, source in self._expiries.overdue(now_ns, EXPIRIES_MAX):
             is_late = self.graph.facts[ref][source].report_interval_s is not None
             self._drop(ref, source, _Cause(now_ns, reason="expired" if is_late else LOST))
-        self._forget_contests()
-        while self._held and self._held[0][0] <= now_ns:
-            _, ref = heapq.heappop(self._held)
+        for ref in self._contests.ended(self._now_ns):
             if ref.kind == SOURCE:
                 self._dirty_sources[ref.cluster, ref.name] = now_ns
             else:
@@ -244,28 +238,7 @@ class Reducer:
 
     def _is_held(self, ref: Ref) -> bool:
         """Whether an entity stays as it is published for now, though no source reports it."""
-        if not self._contested or ref in self.graph.facts:
-            return False
-        until_ns = max(self._contested.get(ref.subject("topology"), {}).values(), default=0)
-        if until_ns <= self._now_ns:
-            return False
-        heapq.heappush(self._held, (until_ns, ref))
-        return True
-
-    def _forget_contests(self) -> None:
-        for published_at, until in list(self._contested.items()):
-            left = {subject: until_ns for subject, until_ns in until.items() if until_ns > self._now_ns}
-            if left:
-                self._contested[published_at] = left
-            else:
-                del self._contested[published_at]
-
-    def _settle(self, entity: Entity) -> bool:
-        """A source says what an entity is, or that it is gone; returns whether that was contested."""
-        if not self._contested:
-            return False
-        subject = entity.ref.subject("entity", source=entity.source)
-        return self._contested.get(entity.ref.subject("topology"), {}).pop(subject, None) is not None
+        return bool(self._contests) and ref not in self.graph.facts and self._contests.hold(ref, self._now_ns)
 
     def _merged(self, ref: Ref, cause: _Cause) -> Merged:
         facts = self.graph.facts.get(ref)
@@ -369,12 +342,6 @@ class Reducer:
         for name in moved:
             if self.graph.is_used(name):  # who uses it later on is merged for that
                 self._moved.setdefault(name, cause.time_ns)
-
-
-def _published_at(subject: str) -> str:
-    """The subject of the topology, for one of the entity stream: the same without the source."""
-    root, _, cluster, _, *rest = subject.split(".")
-    return ".".join((root, "topology", cluster, *rest))
 
 
 def _is_counted_as(old: Entity, new: Entity) -> bool:
