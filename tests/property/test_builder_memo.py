@@ -14,7 +14,7 @@ from kgents_shared.contract.codec import encode
 from kgents_shared.contract.entity import SPANS, Connection, Entity, Ref, Traffic, Value
 from kgents_shared.contract.meta import Heartbeat
 from kgents_shared.contract.topology import Difference, ResolvedConnection, TopologyEntity
-from kgents_shared.contract.vocabulary.kinds import SOURCE
+from kgents_shared.contract.vocabulary.kinds import APP, SOURCE
 from kgents_topology_builder import reducer as reducer_module
 from kgents_topology_builder.difference import describe, differences, same
 from kgents_topology_builder.merge import by_priority, merge, with_left_out
@@ -22,7 +22,7 @@ from kgents_topology_builder.reducer import Merged, Reducer
 from kgents_topology_builder.sources import STALE_AFTER_NS
 from support.build import NOW, NOW_NS, make_entity, make_ref, make_removal
 
-NAMES: Final = ("a", "b")
+REFS: Final = (make_ref("a"), make_ref("b"), make_ref("c", kind=APP))
 SOURCES: Final = ("docker", "k8s")
 PRIORITY: Final = ("k8s",)
 HANDLES: Final = ("10.0.0.1:80", "svc")
@@ -32,15 +32,15 @@ attributes: Final = st.dictionaries(st.sampled_from(("x", "y")), st.sampled_from
 connections: Final = st.builds(
     Connection,
     kind=st.just("depends"),
-    peer=st.one_of(st.sampled_from(NAMES).map(make_ref), st.sampled_from(HANDLES)),
+    peer=st.one_of(st.sampled_from(REFS), st.sampled_from(HANDLES)),
     direction=st.sampled_from(("out", "out", "in")),
     evidence=st.sampled_from(("", SPANS)),
     attributes=st.sampled_from(({}, {}, {"x": True}, {"x": 1})),
     traffic=st.sampled_from((None, None, None, Traffic(latency_ms=0.0))),
 )
 entities: Final = st.builds(
-    lambda name, source, uid, status, found, handles, peers, interval_s: make_entity(
-        name,
+    lambda ref, source, uid, status, found, handles, peers, interval_s: make_entity(
+        ref=ref,
         source=source,
         uid=uid,
         status=status,
@@ -49,7 +49,7 @@ entities: Final = st.builds(
         connections=peers,
         report_interval_s=interval_s,
     ),
-    st.sampled_from(NAMES),
+    st.sampled_from(REFS),
     st.sampled_from(SOURCES),
     st.sampled_from(("u1", "u2")),
     st.sampled_from(("running", "failed")),
@@ -60,12 +60,14 @@ entities: Final = st.builds(
 )
 steps: Final = st.lists(
     st.one_of(
-        st.tuples(st.sampled_from(("report", "report", "again", "again", "alike", "other", "remove")), entities),
+        st.tuples(st.sampled_from(("report", "report", "alike", "other", "remove")), entities),
+        st.tuples(st.sampled_from(("again", "taken")), entities),
         st.tuples(st.just("beat"), st.tuples(st.sampled_from(SOURCES), st.booleans())),
         st.tuples(st.just("take"), st.integers(0, 2)),
         st.tuples(st.just("restart"), st.none()),
     ),
-    max_size=30,
+    min_size=10,  # else most histories are too short for anything to be changed again
+    max_size=40,
 )
 
 
@@ -86,7 +88,10 @@ def alike(connection: Connection) -> Connection:
 class World:
     """A builder, what it has published, and the last reports."""
 
-    def __init__(self) -> None:
+    def __init__(self, at_once_every: int) -> None:
+        """`at_once_every`: one of so many reports goes the short way."""
+        self._at_once_every = at_once_every
+        self._reports = 0
         self.reports: dict[tuple[object, str], Entity] = {}
         self.published: dict[Ref, TopologyEntity] = {}
         self.now_ns = NOW_NS
@@ -106,6 +111,9 @@ class World:
             case ("remove", Entity() as entity):
                 self.reports.pop((entity.ref, entity.source), None)
                 self.reducer.remove(make_removal(entity), time_ns=self.now_ns)
+            case ("taken", Entity() as entity):  # nothing waits: so it goes the short way
+                self.take()
+                self.report(self.changed(entity, "again"))
             case (str(what), Entity() as entity):
                 self.report(self.changed(entity, what))
             case _:
@@ -114,6 +122,8 @@ class World:
     def changed(self, entity: Entity, what: str) -> Entity:
         """A report, or the last one of the same entity with another status, as a reader decodes it."""
         last = self.reports.get((entity.ref, entity.source))
+        if what == "again":
+            last = last or next(iter(self.reports.values()), None)
         if what == "report" or last is None:
             return entity
         found = msgspec.structs.replace(last, status=entity.status, attributes=entity.attributes)
@@ -126,8 +136,14 @@ class World:
 
     def report(self, entity: Entity) -> None:
         self.reports[entity.ref, entity.source] = entity
+        self._reports += 1
         before = encode(entity)
-        self.reducer.upsert(entity, time_ns=self.now_ns)
+        if self._reports % self._at_once_every:
+            self.reducer.upsert(entity, time_ns=self.now_ns)
+        elif (merged := self.reducer.upsert_at_once(entity, time_ns=self.now_ns)) is not None:
+            found = Merged(entity.ref, merged, "", self.now_ns, {})
+            self.compare(found)
+            self.publish(found)
         assert encode(entity) == before, "what is shared is equal"
 
     def restart(self) -> None:
@@ -181,7 +197,7 @@ class World:
 
 
 @settings(max_examples=300)
-@given(steps=steps)
+@given(steps=steps, at_once_every=st.integers(1, 2))
 @example(  # an entity is taken while it is still to be found out that its peer is gone
     steps=[
         ("report", make_entity("a", aliases=["svc"])),
@@ -190,11 +206,40 @@ class World:
         ("report", make_entity("b", status="failed", connections=[Connection(kind="depends", peer="svc")])),
         ("remove", make_entity("a")),
         ("take", 1),
-    ]
+    ],
+    at_once_every=2,
 )
-def test_each_message_is_what_all_that_is_known_gives(steps: list[tuple[str, object]]) -> None:
+@example(  # another source reports the entity, too
+    steps=[
+        ("report", make_entity("a")),
+        ("taken", make_entity("a", status="failed")),
+        ("report", make_entity("a", source="docker")),
+        ("taken", make_entity("a")),
+    ],
+    at_once_every=1,
+)
+@example(  # the name that another one uses leads elsewhere by the change
+    steps=[
+        ("report", make_entity("a", aliases=["svc"])),
+        ("report", make_entity("b", aliases=["svc"])),
+        ("report", make_entity("c", connections=[Connection(kind="depends", peer="svc")])),
+        ("taken", make_entity("a", status="failed")),
+    ],
+    at_once_every=1,
+)
+@example(  # that a name leads elsewhere is still to be found out
+    steps=[
+        ("report", make_entity("a", aliases=["svc"])),
+        ("report", make_entity("b", connections=[Connection(kind="depends", peer="svc")])),
+        ("take", 99),
+        ("remove", make_entity("a")),
+        ("again", make_entity("b", status="failed")),
+    ],
+    at_once_every=1,
+)
+def test_each_message_is_what_all_that_is_known_gives(steps: list[tuple[str, object]], at_once_every: int) -> None:
     with patch.object(reducer_module, "SPREAD_MAX", 1):  # so that results are taken while names still lead elsewhere
-        world = World()
+        world = World(at_once_every)
         for step in steps:
             world.do(step)
         world.take()

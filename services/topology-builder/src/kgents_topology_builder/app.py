@@ -85,6 +85,8 @@ class _Builder:
             if change.headers is not None and TRACE_HEADER in change.headers and self.entities.caught_up.is_set():
                 with self.context.telemetry.span("topology-builder reduce", change.headers) as trace:
                     self._reduce_entity(change, trace)
+            elif change.new is not None and self.table.has_capacity:
+                self._upsert_at_once(change.new, change.time_ns)
             else:
                 self._reduce_entity(change, {})
 
@@ -97,6 +99,11 @@ class _Builder:
         """Notice reports that are missing and sources that are silent."""
         async for now_ns in self.follower.ticks(TICK_S):
             await self.let_time_pass(now_ns)
+
+    def _upsert_at_once(self, entity: Entity, time_ns: int) -> None:
+        merged = self.reducer.upsert_at_once(entity, time_ns=time_ns)
+        if merged is not None:
+            self.table.put(merged.ref.subject("topology"), merged)
 
     def _reduce_entity(self, change: Change[Entity], trace: dict[str, str]) -> None:
         published = self.table.desired(change.removal.ref.subject("topology")) if change.removal is not None else None

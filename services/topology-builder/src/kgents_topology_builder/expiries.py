@@ -25,6 +25,9 @@ class Expiries:
         self._at_ns: dict[Key, int] = {}
         self._heap: list[tuple[int, Ref, str]] = []  # one entry each, never later than its expiry
 
+    def __bool__(self) -> bool:
+        return bool(self._at_ns)
+
     def __len__(self) -> int:
         """How many are kept in order of time."""
         return len(self._heap)

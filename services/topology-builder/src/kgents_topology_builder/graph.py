@@ -31,6 +31,11 @@ class Graph:
         self._claims = Claims()
         self._waiting: dict[Name, dict[Ref, int]] = {}  # name → who uses it, and in how many connections
 
+    def fact(self, ref: Ref, source: str) -> Entity | None:
+        """What a source reports of an entity."""
+        by_source = self.facts.get(ref)
+        return by_source.get(source) if by_source is not None else None
+
     def put(self, entity: Entity) -> Set[Name] | None:
         """Take over what a source reports.
 
@@ -72,6 +77,11 @@ class Graph:
             moved.add(ref)
         return moved
 
+    @property
+    def ambiguous_names(self) -> Set[Name]:
+        """The names that too many entities claim."""
+        return self._claims.ambiguous
+
     def is_used(self, name: Name) -> bool:
         """Whether an entity names its peer so."""
         return name in self._waiting
@@ -101,7 +111,7 @@ class Graph:
 
     def ambiguous(self, facts: Iterable[Entity]) -> Sequence[str]:
         """The peers of an entity, as its connections name them, that are left out since too many claim the name."""
-        if not self._claims.ambiguous:
+        if not self.ambiguous_names:
             return ()
         return sorted(
             {

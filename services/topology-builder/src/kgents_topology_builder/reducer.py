@@ -14,7 +14,7 @@ import msgspec
 from kgents_shared.contract.entity import Connection, Entity, Ref
 from kgents_shared.contract.meta import Heartbeat
 from kgents_shared.contract.topology import ResolvedConnection, TopologyEntity
-from kgents_shared.contract.vocabulary.kinds import SOURCE
+from kgents_shared.contract.vocabulary.kinds import APP, SOURCE
 from kgents_topology_builder.claims import Name
 from kgents_topology_builder.contests import Contests
 from kgents_topology_builder.expiries import Expiries
@@ -99,18 +99,47 @@ class Reducer:
 
     def upsert(self, entity: Entity, *, time_ns: int, trace: dict[str, str] | None = None) -> None:
         """A source reports an entity. One of kind `source` is ours alone."""
-        if entity.ref.kind == SOURCE:
-            return
-        if entity.report_interval_s is not None:
-            self._expiries.note_report((entity.ref, entity.source), entity.report_interval_s, time_ns)
-        else:
-            self._expiries.forget((entity.ref, entity.source))
-        self._contests.settle(entity)
-        before = self.graph.facts.get(entity.ref, {}).get(entity.source)
-        moved = self.graph.put(entity)
+        moved = self._put(entity, time_ns)
         if moved is not None:
-            self._count(before, entity, time_ns)
             self._touch(entity.ref, moved, _Cause(time_ns, trace or {}))
+
+    def upsert_at_once(self, entity: Entity, *, time_ns: int) -> TopologyEntity | None:
+        """The same, a fifth faster for what most changes are: another state of an entity of one source, no other name.
+
+        Returns:
+            The merged entity, which `take` would have given; None: what there is to be published `take` will give.
+        """
+        moved = self._put(entity, time_ns)
+        if moved is None:
+            return None
+        known = self._resolved.get(entity.ref)
+        # The very list that was resolved last is the same report of connections, so no peer is another one.
+        if moved or known is None or known[0] is not entity.connections or not self._is_alone(entity):
+            self._touch(entity.ref, moved, _Cause(time_ns))
+            return None
+        return merge(entity.ref, (entity,), self.graph.resolve, time_ns=time_ns, known=known[1])
+
+    def _put(self, entity: Entity, time_ns: int) -> Set[Name] | None:
+        """Take over a report; what `Graph.put` returns, of a `source` None."""
+        ref, source = entity.ref, entity.source
+        if ref.kind == SOURCE:
+            return None
+        if entity.report_interval_s is not None:
+            self._expiries.note_report((ref, source), entity.report_interval_s, time_ns)
+        elif self._expiries:
+            self._expiries.forget((ref, source))
+        if self._contests:
+            self._contests.settle(entity)
+        before = self.graph.fact(ref, source)
+        moved = self.graph.put(entity)
+        if moved is not None and (before is None or not _is_counted_as(before, entity)):
+            self._count(before, entity, time_ns)
+        return moved
+
+    def _is_alone(self, entity: Entity) -> bool:
+        """Whether nothing but its own report decides how it is merged, and no name may still lead elsewhere."""
+        is_open = self._has_to_spread or self.graph.ambiguous_names
+        return not (is_open or entity.ref.kind == APP or entity.ref in self.graph.shared)
 
     def remove(self, removal: Entity, *, time_ns: int, trace: dict[str, str] | None = None) -> None:
         """A source reports that an entity is gone; see `is_late` for what it does not remove."""
@@ -135,7 +164,7 @@ class Reducer:
 
     def miss(self, entity: Entity) -> None:
         """The stream was read again and lacks what a source reported: that expires, unless it is reported again."""
-        if entity.source in self.graph.facts.get(entity.ref, {}):  # else it has expired before
+        if self.graph.fact(entity.ref, entity.source) is not None:  # else it has expired before
             self._expiries.note_loss((entity.ref, entity.source), self._now_ns + CONTESTED_NS)
 
     def heartbeat(self, cluster: str, instance: str, beat: Heartbeat, *, time_ns: int) -> None:
@@ -279,7 +308,7 @@ class Reducer:
             yield Merged(entity.ref, entity, "", time_ns, {})
 
     def _has(self, ref: Ref, source: str, part: str) -> bool:
-        entity = self.graph.facts.get(ref, {}).get(source)
+        entity = self.graph.fact(ref, source)
         return entity is not None and entity.part == part and entity.report_interval_s is None
 
     def _source(self, observer: Observer) -> Source:
@@ -314,7 +343,7 @@ class Reducer:
     def _count(self, before: Entity | None, after: Entity | None, time_ns: int) -> None:
         """Count an entity of a source; what it does not attest may be found out, or cover more, or fewer of them."""
         either = after or before
-        if either is None or (before is not None and after is not None and _is_counted_as(before, after)):
+        if either is None:
             return
         observer = (either.ref.cluster, either.source)
         source = self._source(observer)
@@ -329,7 +358,7 @@ class Reducer:
 
     def _drop(self, ref: Ref, source: str, cause: _Cause) -> None:
         self._expiries.forget((ref, source))
-        before = self.graph.facts.get(ref, {}).get(source)
+        before = self.graph.fact(ref, source)
         moved = self.graph.drop(ref, source)
         self._resolved.pop(ref, None)
         if moved is not None:
