@@ -1,7 +1,9 @@
 """The short way through nats-py gives what nats-py gives: whatever the server sends, however the socket cuts it."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from nats.errors import BadHeaderError, ProtocolError
 from nats.protocol.parser import Parser
 
 from kgents_shared.bus import direct
-from kgents_shared.bus.direct import DirectClient, Receiver
+from kgents_shared.bus.direct import DirectClient, DirectParser, Receiver
 
 DIRECT = (1, 12)
 """Numbers of subscriptions that ask for the short way."""
@@ -116,11 +118,15 @@ class _Direct(_Recorded, DirectClient):
     pass
 
 
-async def given_to(client: _Plain | _Direct, chunks: list[bytes]) -> list[Any]:
+async def given_to(client: _Plain | _Direct, chunks: list[bytes], at_once: Sequence[bool] = ()) -> list[Any]:
+    """`at_once`: for each chunk whether the socket's turn takes it, as far as it can; else nats-py's task alone."""
     parser: Parser = client._ps
-    for chunk in chunks:
+    for number, chunk in enumerate(chunks):
+        takes = number < len(at_once) and at_once[number]
+        rest = parser.take(chunk) if takes and isinstance(parser, DirectParser) else chunk
         try:
-            await parser.parse(chunk)
+            if rest or not takes:
+                await parser.parse(rest)
         except (ProtocolError, UnicodeDecodeError):  # nats-py reads the lines behind a status strictly
             client.found.append("not NATS")
             break
@@ -152,16 +158,51 @@ def cut(stream: bytes, places: list[int]) -> list[bytes]:
     operations=st.lists(operations, max_size=12),
     ending=endings,
     places=st.just(EVERYWHERE) | st.lists(st.integers(0, 1 << 20), max_size=20),
+    at_once=st.just([True] * (len(EVERYWHERE) + 1)) | st.lists(st.booleans(), max_size=21),
 )
 def test_what_the_server_sends_is_delivered_as_nats_py_delivers_it(
-    operations: list[bytes], ending: bytes, places: list[int]
+    operations: list[bytes], ending: bytes, places: list[int], at_once: list[bool]
 ) -> None:
     async def both() -> tuple[list[Any], list[Any]]:
         chunks = cut(b"".join(operations) + ending, places)
-        return await given_to(direct_client(), chunks), await given_to(_Plain(), chunks)
+        return await given_to(direct_client(), chunks, at_once), await given_to(_Plain(), chunks)
 
     found, expected = asyncio.run(both())
     assert found == expected
+
+
+def test_what_comes_while_nats_py_is_busy_waits_behind_what_came_before() -> None:
+    async def found() -> list[Any]:
+        client, busy, reader = direct_client(), asyncio.Event(), asyncio.StreamReader()
+        client._transport = SimpleNamespace(_io_reader=reader)  # type: ignore[assignment]
+        client._attach()
+        await client._ps.parse(plain_message("a", 1, "", b"0"))  # from here on its receiver is known
+
+        async def wait(*_: object) -> None:
+            await busy.wait()
+            client.found.append("nats-py is done")
+
+        client._process_msg = wait  # type: ignore[method-assign, assignment]
+
+        async def read() -> None:
+            while chunk := await reader.read(1 << 15):
+                await client._ps.parse(chunk)
+
+        reading = asyncio.create_task(read())
+        parts = [plain_message("a", 2, "", b"1") + plain_message("a", 1, "", b"2"), plain_message("a", 1, "", b"3")]
+        for part in [plain_message("a", 1, "", b"at once"), *parts]:
+            reader.feed_data(part)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        assert [each[3] for each in client.found] == [b"0", b"at once"]
+        busy.set()
+        reader.feed_eof()
+        await reading
+        return client.found
+
+    assert [each if isinstance(each, str) else each[3] for each in asyncio.run(found())] == [
+        *(b"0", b"at once", "nats-py is done", b"2", b"3")
+    ]
 
 
 @given(

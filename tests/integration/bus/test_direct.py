@@ -41,6 +41,8 @@ def collector(found: Found) -> direct.Receiver:
 async def test_messages_arrive_whole_and_in_order_until_the_receiver_leaves(bus: Bus) -> None:
     session, found = await bus.session(), list[tuple[str, bytes, dict[str, str] | None]]()
     leave = await session.receive("some.*", collector(found))
+    client = session._client
+    assert (client._attached is not None) == isinstance(client._ps, DirectParser), "without nats-py's task"
     sent: Found = [
         ("a.reply" if number % 3 else "", b"x" * (number * 37 % 9_000), {"Number": f"{number}"} if number % 2 else None)
         for number in range(COUNT)

@@ -30,7 +30,7 @@ REQUIRED: Final[tuple[tuple[type, str, tuple[str, ...]], ...]] = (
 )
 """What is called or replaced here, and its parameters."""
 REQUIRED_ATTRIBUTES: Final = (
-    *("_ps", "_subs", "_error_cb", "_flush_queue", "_flusher_task"),
+    *("_ps", "_subs", "_error_cb", "_flush_queue", "_flusher_task", "_transport"),
     *("_pending", "_pending_data_size", "_max_pending_size"),
 )
 """What is read or replaced of a client."""
@@ -96,6 +96,8 @@ class DirectClient(Client):
         super().__init__()
         self.receivers: dict[bytes, Receiver] = {}
         """Number of a subscription → what takes its messages, from the first one on."""
+        self._reports: set[asyncio.Future[None]] = set()  # of what receivers raised, on their way
+        self._attached: asyncio.StreamReader | None = None  # whose bytes come without nats-py's task
         lacking = missing(self)
         self._is_direct = not lacking
         if self._is_direct:
@@ -105,6 +107,7 @@ class DirectClient(Client):
 
     async def receive(self, subject: str, receiver: Receiver) -> Callable[[], Awaitable[None]]:
         """Hand every message on the subject to the receiver, in order; returns what ends it."""
+        self._attach()
         route = _Route(receiver)
         subscription = await self.subscribe(subject, cb=route.on_message, pending_msgs_limit=-1, pending_bytes_limit=-1)
 
@@ -115,6 +118,23 @@ class DirectClient(Client):
                 self.receivers.pop(route.number, None)  # last: a message that comes meanwhile finds it in nats-py
 
         return unsubscribe
+
+    def _attach(self) -> None:
+        """Take what the socket gives in the turn in which it comes, not in nats-py's task; not that of a WebSocket."""
+        reader = getattr(self._transport, "_io_reader", None)
+        if not isinstance(self._ps, DirectParser) or reader is None or self._attached is reader:
+            return
+        self._attached, take, feed = reader, self._ps.take, reader.feed_data
+
+        def on_data(data: bytes) -> None:
+            if reader._buffer:  # noqa: SLF001 - what came before, which nats-py has still to read
+                feed(data)
+            elif rest := take(data):
+                feed(rest)
+            else:
+                self.after_reading(len(data))
+
+        reader.feed_data = on_data
 
     async def send(self, subject: str, payload: bytes, reply: str, headers: dict[str, str] | None) -> None:
         """The same as `publish`, for a payload that fits and a subject that is legal."""
@@ -157,11 +177,13 @@ class DirectClient(Client):
         try:
             receiver(subject.decode(), reply.decode(), payload, headers)
         except Exception as error:  # noqa: BLE001 - as nats-py does with an error of a callback: the next message comes
-            await self.fail(error)
+            self.fail(error)
 
-    async def fail(self, error: Exception) -> None:
+    def fail(self, error: Exception) -> None:
         """A receiver raised this."""
-        await self._error_cb(error)
+        report = asyncio.ensure_future(self._error_cb(error))
+        self._reports.add(report)
+        report.add_done_callback(self._reports.discard)
 
     def _find_receiver(self, number: bytes) -> Receiver | None:
         route = getattr(getattr(self._subs.get(int(number)), "_cb", None), "__self__", None)
@@ -194,8 +216,22 @@ class DirectParser(Parser):
         super().reset()
         self._chunks: list[bytes] = []  # of a message, or of a line, that is not complete
         self._size = 0
-        self._needed = 0
-        self._failure: Exception | None = None  # of a receiver
+        self._needed = 0  # bytes that complete what begins in `_chunks`
+        self._is_parsing = False
+
+    def take(self, data: bytes) -> bytes:
+        """Hand over what the socket gave, up to what is not for a receiver; returns from there on, for `parse`."""
+        if self._is_parsing:
+            return data
+        buffer = self._joined(data)
+        if not buffer:
+            return b""
+        position = self._hand_over(buffer, 0)
+        if self._needed or position == len(buffer):
+            self._keep(buffer, position)
+            return b""
+        self._keep(b"", 0)
+        return buffer[position:]
 
     async def parse(self, data: bytes = b"") -> None:
         """Take what the socket gave; what is not complete waits for more.
@@ -203,26 +239,30 @@ class DirectParser(Parser):
         Raises:
             ProtocolError: it is no message of NATS.
         """
-        self._chunks.append(data)
-        self._size += len(data)
-        if self._size < self._needed:  # a large message: its chunks are joined once
-            return
-        buffer = data if len(self._chunks) == 1 else b"".join(self._chunks)
-        rest = await self._parse_all(buffer)
-        self._chunks, self._size = ([rest], len(rest)) if rest else ([], 0)
+        self._is_parsing = True  # nothing is taken at once any more if it is none
+        if buffer := self._joined(data):
+            self._keep(buffer, await self._parse_all(buffer))
+        self._is_parsing = False
         self._client.after_reading(len(data))
 
-    async def _parse_all(self, buffer: bytes) -> bytes:
-        """Take what is complete; returns the rest, of which `_needed` bytes complete a message."""
-        position, size, self._needed = 0, len(buffer), 0
-        while True:
-            position = self._hand_over(buffer, position)
-            if self._failure is not None:
-                await self._client.fail(self._failure)
-                self._failure = None
-                continue
-            if (line_end := buffer.find(b"\r\n", position)) < 0:
-                break
+    def _joined(self, data: bytes) -> bytes:
+        """What was not complete, with what came now; nothing while a message still is not: it is joined once."""
+        self._chunks.append(data)
+        self._size += len(data)
+        if self._size < self._needed:
+            return b""
+        return data if len(self._chunks) == 1 else b"".join(self._chunks)
+
+    def _keep(self, buffer: bytes, position: int) -> None:
+        """Keep what is not complete, from a position on."""
+        rest = buffer[position:]
+        self._chunks, self._size = ([rest], len(rest)) if rest else ([], 0)
+
+    async def _parse_all(self, buffer: bytes) -> int:
+        """Take what is complete; returns where the rest begins, of which `_needed` bytes complete a message."""
+        position, size = 0, len(buffer)
+        while (position := self._hand_over(buffer, position)) < size and not self._needed:
+            line_end = buffer.index(b"\r\n", position)
             start = line_end + 2
             words = buffer[position:line_end].split()
             layout = _LAYOUTS.get(words[0]) if words else None
@@ -241,15 +281,19 @@ class DirectParser(Parser):
                 head = buffer[start : start + head_bytes]
                 start += head_bytes
             await self._client.deliver(words[2], words[1], reply, buffer[start:end], head)
-        return buffer[position:]
+        return position
 
     def _hand_over(self, buffer: bytes, position: int) -> int:
         """Hand messages to receivers for as long as all is as it mostly is; returns where something else begins.
 
-        What a receiver raises is left in `_failure`; the messages behind it follow when that is dealt with.
+        If that is a line or a message that is not complete, `_needed` says how many bytes complete it, or more of it.
         """
         receivers, find, size = self._client.receivers, buffer.find, len(buffer)
-        while (line_end := find(b"\r\n", position)) > 0:
+        self._needed = 0
+        while position < size:
+            if (line_end := find(b"\r\n", position)) < 0:
+                self._needed = size - position + 1
+                break
             words = buffer[position:line_end].split()
             count = len(words)
             receiver = receivers.get(words[2]) if count > 3 else None
@@ -265,7 +309,10 @@ class DirectParser(Parser):
             else:
                 break
             end = start + _size(words[-1])
-            if end < body or end + 2 > size:
+            if end < body:
+                break
+            if end + 2 > size:
+                self._needed = end + 2 - position
                 break
             if body > start and (headers := _plain_headers(buffer[start:body])) is None:
                 break
@@ -273,8 +320,7 @@ class DirectParser(Parser):
             try:
                 receiver(words[1].decode(), reply.decode(), buffer[body:end], headers)
             except Exception as error:  # noqa: BLE001 - as nats-py does with an error of a callback: the next message comes
-                self._failure = error
-                break
+                self._client.fail(error)
         return position
 
 

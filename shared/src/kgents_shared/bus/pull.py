@@ -9,7 +9,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager
 from datetime import datetime
 from typing import Any, Final
 
@@ -257,10 +257,11 @@ async def last_headers(session: Session, stream: str, filters: Sequence[str]) ->
 
 def _delivery(subject: str, reply: str, payload: bytes, headers: dict[str, str] | None, begins: str) -> Delivery:
     """A message that a consumer delivered: its position is in the reply subject, which mostly `begins` like this."""
-    if reply.startswith(begins):
-        with suppress(msgspec.DecodeError):
-            return Delivery(subject, payload, headers, *_NUMBERS.decode(f"[{reply[len(begins) :].replace('.', ',')}]"))
-    return Delivery(subject, payload, headers, *_position(reply))
+    try:
+        numbers = _NUMBERS.decode(f"[{reply[len(begins) :].replace('.', ',')}]") if reply.startswith(begins) else None
+    except msgspec.DecodeError:
+        numbers = None
+    return Delivery(subject, payload, headers, *(numbers or _position(reply)))
 
 
 def _position(reply: str) -> tuple[int, int, int, int]:
