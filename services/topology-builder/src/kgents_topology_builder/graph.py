@@ -5,7 +5,7 @@ who name them. So the graph knows for each name who claims it and who waits for 
 names that lead elsewhere because of it; only those that wait for one of these have to be merged again.
 """
 
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from typing import Final
 
 from msgspec.structs import force_setattr
@@ -156,24 +156,28 @@ class Graph:
     def _add_names(self, entity: Entity) -> set[Name]:
         claim = (is_finished(entity), entity.ref)
         moved = {name for name in _claimed(entity) if self._claims.add(name, claim)}
-        for name in _peers(entity):
-            waiting = self._waiting.get(name)
-            if waiting is None:
-                self._waiting[name] = {entity.ref: 1}
-            else:
-                waiting[entity.ref] = waiting.get(entity.ref, 0) + 1
+        ref = entity.ref
+        for connection in entity.connections:
+            for name in _names(connection, ref.cluster):
+                waiting = self._waiting.get(name)
+                if waiting is None:
+                    self._waiting[name] = {ref: 1}
+                else:
+                    waiting[ref] = waiting.get(ref, 0) + 1
         return moved
 
     def _forget_names(self, entity: Entity) -> set[Name]:
         claim = (is_finished(entity), entity.ref)
         moved = {name for name in _claimed(entity) if self._claims.discard(name, claim)}
-        for name in _peers(entity):
-            waiting = self._waiting[name]
-            waiting[entity.ref] -= 1
-            if not waiting[entity.ref]:
-                del waiting[entity.ref]
-            if not waiting:
-                del self._waiting[name]
+        ref = entity.ref
+        for connection in entity.connections:
+            for name in _names(connection, ref.cluster):
+                waiting = self._waiting[name]
+                waiting[ref] -= 1
+                if not waiting[ref]:
+                    del waiting[ref]
+                if not waiting:
+                    del self._waiting[name]
         return moved
 
 
@@ -196,14 +200,11 @@ def _share_names(old: Entity, new: Entity) -> None:
     force_setattr(new, "connections", old.connections)
 
 
-def _claimed(entity: Entity) -> set[Name]:
+def _claimed(entity: Entity) -> Set[Name]:
+    if not (entity.aliases or entity.addresses):
+        return NO_NAMES
     cluster = entity.ref.cluster
     return {(cluster, normalised(name)) for names in (entity.aliases, entity.addresses) for name in names}
-
-
-def _peers(entity: Entity) -> Iterator[Name]:
-    for connection in entity.connections:
-        yield from _names(connection, entity.ref.cluster)
 
 
 def _names(connection: Connection, cluster: str) -> list[Name]:

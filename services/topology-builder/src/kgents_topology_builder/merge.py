@@ -150,24 +150,13 @@ def _connections(
     ref: Ref, facts: Sequence[Entity], resolve: Callable[[Connection, Ref], Ref | None]
 ) -> list[ResolvedConnection]:
     """Connections whose other end exists; one for each kind, peer and direction."""
-    if not any(fact.connections for fact in facts):
-        return []
     found: dict[tuple[str, Ref, str], ResolvedConnection] = {}
     for fact in facts:
-        for connection in fact.connections:
-            peer = resolve(connection, ref)
-            if peer is None:
+        for each in fact.connections:
+            peer = resolve(each, ref)
+            if peer is None or (key := (each.kind, peer, each.direction)) in found:
                 continue
-            found.setdefault(
-                (connection.kind, peer, connection.direction),
-                ResolvedConnection(
-                    kind=connection.kind,
-                    peer=peer,
-                    direction=connection.direction,
-                    attributes=connection.attributes,
-                    evidence=connection.evidence,
-                    source=fact.source,
-                    traffic=connection.traffic,
-                ),
+            found[key] = ResolvedConnection(
+                each.kind, peer, each.direction, each.attributes, each.evidence, fact.source, each.traffic
             )
-    return [found[key] for key in sorted(found)]
+    return [found[key] for key in sorted(found)] if len(found) > 1 else list(found.values())

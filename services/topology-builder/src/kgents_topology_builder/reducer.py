@@ -312,7 +312,10 @@ class Reducer:
         return entity is not None and entity.part == part and entity.report_interval_s is None
 
     def _source(self, observer: Observer) -> Source:
-        return self._sources.setdefault(observer, Source())
+        found = self._sources.get(observer)
+        if found is None:
+            found = self._sources[observer] = Source()
+        return found
 
     def _attest(self, observer: Observer, time_ns: int) -> None:
         """Find out what a source attests now; of a snapshot, when all its instances and entities are known."""
@@ -351,7 +354,7 @@ class Reducer:
         for entity, number in ((before, -1), (after, 1)):
             if entity is not None:
                 source.count(entity, number)
-                if any(scope.covers(entity.ref, entity.part) for scope in source.stale):
+                if source.stale and any(scope.covers(entity.ref, entity.part) for scope in source.stale):
                     self._dirty_sources.setdefault(observer, time_ns)
         if source.is_empty != was_empty:
             self._attest(observer, max(self._started_ns, time_ns))
