@@ -37,8 +37,10 @@ HANDED_MAX: Final = 32
 """Messages handed out at once: few enough to be decoded without a long stall, and to be in the processor's cache still
 when what takes them on has its turn."""
 EXPIRES_S: Final = 30.0
-HEARTBEAT_S: Final = 2.0
-"""How often the server confirms that it still knows our request. Silence of twice that means it does not."""
+HEARTBEAT_S: Final = 4.0
+"""After how long without a message the server confirms that it still knows our request: each confirmation wakes the
+process. Longer than a turn: of what a service at rest sends itself, each message is one. Silence of twice that means
+that it does not."""
 TIME_INTERVAL_S: Final = 1.0
 """How often a reader that keeps time asks for it while no message comes."""
 
@@ -151,7 +153,7 @@ class Pull:
             raise ConsumerGoneError(f"the server ended our pull: {self._fault}")
         self._wake.clear()
         now_s = time.monotonic()
-        ends_s = self.heard_s + 2.5 * HEARTBEAT_S
+        ends_s = self.heard_s + 2 * HEARTBEAT_S
         if keeps_time and now_s >= self._asked_time_s + TIME_INTERVAL_S:
             self._asked_time_s = now_s
             await self._session.publish(self._info_subject, b"", reply=self._inbox)
@@ -162,7 +164,7 @@ class Pull:
         except TimeoutError:
             if time.monotonic() >= ends_s:
                 raise ConsumerGoneError(
-                    f"expected a heartbeat from the server, found none for {2.5 * HEARTBEAT_S:g} s"
+                    f"expected a heartbeat from the server, found none for {2 * HEARTBEAT_S:g} s"
                 ) from None
 
     def _take_answers(self) -> bool:
