@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import socket
+import struct
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,7 +17,7 @@ from kgents_collector_host.config import Config
 from kgents_collector_host.place import place_of
 from kgents_collector_host.proc import Mount
 from kgents_collector_host.sample import Process, Sample, Socket, Space
-from kgents_collector_host.source import Source, netlink
+from kgents_collector_host.source import Source, netlink, processes
 from kgents_collector_host.source.files import Root
 from kgents_collector_host.source.owners import Owners
 from kgents_collector_host.source.space import Spaces
@@ -24,7 +25,7 @@ from kgents_shared.runtime.clock import SystemClock
 from support.fuse_mount import DEVICE, hanging_mount
 from support.host_collector import may_unshare
 from support.process import spawn, spawn_async
-from support.waiting import eventually
+from support.waiting import eventually, within
 
 UNIFIED = next(
     (each for each in ("/sys/fs/cgroup", "/sys/fs/cgroup/unified") if Path(each, "cgroup.procs").exists()), ""
@@ -94,6 +95,68 @@ async def test_processes_that_end_while_they_are_read_are_left_out() -> None:
             assert (await source.read()).processes
         stop = True
         await forking
+
+
+WORKER = """
+import sys, threading, time
+
+def work():
+    began_s = time.thread_time()
+    while time.thread_time() < began_s + 0.05:
+        pass
+
+for line in sys.stdin:
+    if line == "thread\\n":
+        threading.Thread(target=lambda: [work() for _ in sys.stdin]).start()
+        threading.Event().wait()
+    work()
+"""
+
+
+@pytest.mark.parametrize("has_threads", [False, True])
+async def test_a_process_that_works_after_a_rest_is_read_again(
+    *, has_threads: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "SETTLED_S", 0.0)  # a young one is read at each poll
+    monkeypatch.setattr(processes, "THREADS_EVERY", 1_000_000)
+    monkeypatch.setattr(processes, "SLEEPERS_EVERY", 1_000_000)
+    process = await spawn_async(sys.executable, "-c", WORKER, stdin=asyncio.subprocess.PIPE)
+    assert process.stdin is not None
+
+    async def found(source: Source) -> Process:
+        return next(each for each in (await source.read()).processes or () if each.pid == process.pid)
+
+    async with opened() as source:
+        if has_threads:
+            process.stdin.write(b"thread\n")
+            await eventually(lambda: len([*Path(f"/proc/{process.pid}/task").iterdir()]) > 1)
+        before = await found(source)
+        for _ in range(2):  # it rests, is read once more, and rests
+            before = await found(source)
+            process.stdin.write(b"work\n")
+            now = before
+            async with within(10.0):
+                while now.cpu_s <= before.cpu_s:
+                    now = await found(source)
+    process.kill()
+    await process.wait()
+
+
+async def test_a_connection_that_is_made_or_ends_between_two_polls_is_seen() -> None:
+    sockets = netlink.Sockets(Root("/"))
+
+    def inodes() -> set[int]:
+        return {each.inode for each in sockets.read() or ()}
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        for _ in range(netlink.CONNECTED_EVERY + 1):  # whichever poll lists all of them in any case
+            assert inodes()
+            with socket.create_connection(server.getsockname()) as client:
+                inode = os.fstat(client.fileno()).st_ino
+                assert inode in inodes()
+                assert inode in inodes()
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # it ends at once
+            assert inode not in inodes()
 
 
 async def test_both_ends_of_a_connection_are_found_with_their_process() -> None:
@@ -169,7 +232,8 @@ def test_an_address_of_ipv4_that_ipv6_holds_is_one_of_ipv4() -> None:
     with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as server:
         port = server.getsockname()[1]
         with socket.create_connection(("127.0.0.1", port)):
-            found = [each for each in netlink.Sockets().read() or () if port in (each.local[1], each.remote[1])]
+            every = netlink.Sockets(Root("/")).read() or ()
+            found = [each for each in every if port in (each.local[1], each.remote[1])]
     assert {each.local[0] for each in found} == {"::", "127.0.0.1"}
 
 

@@ -9,6 +9,7 @@ from kgents_collector_host.config import Config
 from kgents_collector_host.mapping import History, Network, observe
 from kgents_collector_host.mapping.client_ends import NATS_PORT
 from kgents_collector_host.mapping.network import published_pairs
+from kgents_collector_host.mapping.repeats import Repeats
 from kgents_collector_host.mapping.scope import SOURCE
 from kgents_collector_host.sample import Sample
 from kgents_collector_host.source import Source
@@ -40,7 +41,7 @@ async def _poll(context: Context[Config], collector: Collector, source: Source) 
         nats_ports={NATS_PORT, *(of_url(url, NATS_PORT).port or NATS_PORT for url in context.common.nats.urls)},
         ends=[(name, alias) for name, each in published.items() for alias in each.aliases],
     )
-    history = History()
+    history, repeats = History(), Repeats()
     before: Sample | None = None
     while True:
         started_s = context.clock.monotonic_s()
@@ -57,6 +58,7 @@ async def _poll(context: Context[Config], collector: Collector, source: Source) 
                 max_processes=context.config.max_processes,
                 published=collector.part(),
             )
+            facts = structs.replace(facts, pulses=repeats.due(facts.pulses))
             await collector.publish(facts, faults=now.faults, trace=trace)
         wait_s = interval_s if before is not None else min(FIRST_POLL_S, interval_s)
         before = now

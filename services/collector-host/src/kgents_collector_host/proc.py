@@ -36,6 +36,7 @@ class Stat(Struct, frozen=True, gc=False):
     """When it started, since the boot: with its pid it is never another process."""
     rss_pages: int
     """Resident memory; what it shares with others counts for each of them."""
+    threads: int
 
 
 def stat(content: bytes) -> Stat | None:
@@ -46,7 +47,7 @@ def stat(content: bytes) -> Stat | None:
         return None
     try:
         flags, user, system = int(fields[6]), int(fields[11]), int(fields[12])
-        start, pages = int(fields[19]), int(fields[21])
+        threads, start, pages = int(fields[17]), int(fields[19]), int(fields[21])
     except ValueError:
         return None
     return Stat(
@@ -56,6 +57,7 @@ def stat(content: bytes) -> Stat | None:
         cpu_ticks=user + system,
         start_ticks=start,
         rss_pages=max(pages, 0),
+        threads=threads,
     )
 
 
@@ -157,6 +159,26 @@ def interfaces(content: bytes) -> Iterator[Interface]:
         fields = rest.split()
         if colon and len(fields) >= 9 and fields[0].isdecimal() and fields[8].isdecimal():
             yield Interface(name.strip(), int(fields[0]), int(fields[8]))
+
+
+class TcpCounts(Struct, frozen=True, gc=False):
+    """Of `/proc/net/snmp`: what differs once a connection of a network namespace was made or ended."""
+
+    opened: int
+    accepted: int
+    established: int
+
+
+def tcp_counts(content: bytes) -> TcpCounts | None:
+    """Two lines, of names and of values, for each protocol."""
+    lines = [line.split() for line in content.splitlines() if line.startswith(b"Tcp:")]
+    if len(lines) != 2:
+        return None
+    found = dict(zip(*lines, strict=False))
+    try:
+        return TcpCounts(int(found[b"ActiveOpens"]), int(found[b"PassiveOpens"]), int(found[b"CurrEstab"]))
+    except (KeyError, ValueError):
+        return None
 
 
 class Disk(Struct, frozen=True, gc=False):

@@ -46,6 +46,8 @@ class Process(Struct, frozen=True, gc=False):
     """Resident memory; what it shares with others counts for each of them."""
     cgroup: str
     """Its control group; `/`: none."""
+    network: int = 0
+    """The number of its network namespace; 0: not known, as of one that has ended."""
     is_zombie: bool = False
     """It has ended, and its parent has not asked how."""
     files: int | None = None

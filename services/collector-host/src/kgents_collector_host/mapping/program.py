@@ -48,16 +48,20 @@ def programs(now: Sample) -> dict[str, Program]:
     """By name."""
     found: defaultdict[tuple[str, Place], list[Process]] = defaultdict(list)
     for each in now.processes or ():
-        place = place_of(each.cgroup)
-        prefix = place.container_id[:ID_SHOWN] or place.unit
-        command = command_name(each.command)
-        found[f"{prefix}/{command}" if prefix else command, place].append(each)
+        found[_program_of(each.command, each.cgroup)].append(each)
     made: dict[str, Program] = {}
     for (name, place), members in found.items():
         other = made.get(name)  # of another container whose id begins the same
         every = (*(other.processes if other is not None else ()), *members)
         made[name] = Program(name, place, frozenset(each.cgroup for each in every), every)
     return made
+
+
+@lru_cache(maxsize=4096)
+def _program_of(command: str, cgroup: str) -> tuple[str, Place]:
+    place = place_of(cgroup)
+    prefix, called = place.container_id[:ID_SHOWN] or place.unit, command_name(command)
+    return f"{prefix}/{called}" if prefix else called, place
 
 
 @lru_cache(maxsize=4096)
@@ -78,7 +82,7 @@ def facts(
     """The entities of the most important ones, with their figures; the rest as one."""
     settled = [each for each in found.values() if is_settled(each, now)]
     shown = _shown(settled, network, scope, limit)
-    old = {each.key: each for each in (before.processes or ())} if before is not None else {}
+    old = {each.pid: each for each in (before.processes or ())} if before is not None else {}
     elapsed_s = elapsed(before, now)
     for each in shown:
         entity = _entity(each, network, scope)
@@ -109,6 +113,8 @@ def is_settled(program: Program, now: Sample) -> bool:
 
 def _shown(settled: Sequence[Program], network: "Network", scope: Scope, limit: int) -> list[Program]:
     """What is shown stays until it is gone; then those that listen, then the largest."""
+    if len(settled) <= limit:
+        return list(settled)
 
     def rank(each: Program) -> tuple[bool, bool, int, str]:
         is_shown = scope.ref(kinds.PROCESS, each.name) in scope.published
@@ -140,14 +146,15 @@ def _entity(program: Program, network: "Network", scope: Scope) -> Entity:
     )
 
 
-def _cpu_percent(
-    processes: Iterable[Process], old: Mapping[tuple[int, int], Process], elapsed_s: float
-) -> float | None:
+def _cpu_percent(processes: Iterable[Process], old: Mapping[int, Process], elapsed_s: float) -> float | None:
     """Of those that live; of one that started since the sample before, all that it used."""
     if not old or elapsed_s <= 0:
         return None
     used_s = 0.0
     for each in processes:
-        known = old.get(each.key)
-        used_s += per_second(known.cpu_s if known is not None else 0.0, each.cpu_s, 1.0) or 0.0
+        known = old.get(each.pid)
+        if known is each:  # it has not run
+            continue
+        is_same = known is not None and known.start_ticks == each.start_ticks
+        used_s += per_second(known.cpu_s if known is not None and is_same else 0.0, each.cpu_s, 1.0) or 0.0
     return 100.0 * used_s / elapsed_s

@@ -43,7 +43,7 @@ class Source:
         self._clock = clock
         self._processes = Processes(root)
         self._owners = Owners(root)
-        self._sockets = netlink.Sockets()
+        self._sockets = netlink.Sockets(root)
         self._spaces = Spaces(clock)
         self._systemd = Systemd(root, clock)
         self._namespaces = Namespaces(root)

@@ -3,13 +3,12 @@
 Netlink lists the sockets of our own namespace alone. These files say less, but no right is needed for them either.
 """
 
-import time
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final
 
 from kgents_collector_host import proc
-from kgents_collector_host.sample import SETTLED_S, Process, Socket
+from kgents_collector_host.sample import Process, Socket
 from kgents_collector_host.source.files import Root
 from kgents_shared.bus.time_slice import TimeSlice
 
@@ -23,13 +22,12 @@ class Namespaces:
     def __init__(self, root: Root) -> None:
         self._root = root
         self._own = root.inode("/proc/self/net/tcp") or 0
-        self._of: dict[tuple[int, int], int] = {}  # process that has settled → namespace
         self._known: dict[int, tuple[tuple[Socket, ...], tuple[str, ...]]] = {}
         self._next = 0
 
     async def read(self, processes: Sequence[Process]) -> tuple[list[Socket], dict[int, tuple[str, ...]]]:
         """Their sockets, and each one's addresses."""
-        members = await self._members(processes)
+        members = self._members(processes)
         numbers = sorted(members)
         turn = [numbers[(self._next + each) % len(numbers)] for each in range(min(AT_ONCE, len(numbers)))]
         self._next += len(turn)
@@ -42,21 +40,12 @@ class Namespaces:
         found = [socket for sockets, _ in known.values() for socket in sockets]
         return found, {number: addresses for number, (_, addresses) in known.items()}
 
-    async def _members(self, processes: Sequence[Process]) -> dict[int, list[Process]]:
+    def _members(self, processes: Sequence[Process]) -> dict[int, list[Process]]:
         members: defaultdict[int, list[Process]] = defaultdict(list)
-        of: dict[tuple[int, int], int] = {}
-        time_slice, now_s = TimeSlice(), time.clock_gettime(time.CLOCK_BOOTTIME)
+        own = {0, self._own}
         for each in processes:
-            if time_slice.is_over:
-                await time_slice.checkpoint()
-            number = self._of.get(each.key)
-            if number is None:
-                number = self._root.inode(f"/proc/{each.pid}/net/tcp") or self._own  # it has ended, or is a zombie
-            if now_s - each.started_s >= SETTLED_S:  # a container's first process moves there after its start
-                of[each.key] = number
-            if number != self._own:
-                members[number].append(each)
-        self._of = of
+            if each.network not in own:
+                members[each.network].append(each)
         return members
 
     def _one(self, number: int, members: Sequence[Process]) -> tuple[tuple[Socket, ...], tuple[str, ...]]:

@@ -10,11 +10,15 @@ from msgspec import Struct
 from kgents_collector_host import proc
 from kgents_collector_host.sample import SETTLED_S, Group, Process
 from kgents_collector_host.source.files import Root
-from kgents_collector_host.source.stat_files import StatFiles
+from kgents_collector_host.source.signs import Signs
 from kgents_shared.bus.time_slice import TimeSlice
 
-FILES_EVERY: Final = 4
-"""Polls after which it is counted what a process has open that has slept since: it opened nothing, or very little."""
+SLEEPERS_EVERY: Final = 20
+"""Polls after which a process is read again that has not run since: the kernel may have taken some of its memory."""
+THREADS_EVERY: Final = 4
+"""The same of one with several threads: what takes less than a hundredth of a second does not show."""
+STEPS: Final = 100
+"""Processes after which others may have their turn."""
 
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
@@ -25,21 +29,21 @@ _UNIFIED: Final = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
 class _Known(Struct, gc=False):
     """What was read of a pid last."""
 
-    content: bytes
-    """Of its `stat`: as it was, if it has slept since."""
+    sign: bytes
+    """What differs once it has run."""
     process: Process | None
     """None: a thread of the kernel, or nothing that can be read."""
-    is_kernel: bool
-    is_settled: bool
-    """Whether what cannot change later is read: its control group, and its limit of files."""
+    is_kernel: bool = False
+    until: int = 0
+    """The poll at which it is read again even if it has not run. 0: not all that stays the same is known."""
 
 
 class Processes:
-    """Reads processes: of one that has slept since the last poll, hardly anything."""
+    """Reads processes: of one that has not run since the last poll, hardly anything."""
 
     def __init__(self, root: Root) -> None:
         self._root = root
-        self._stats = StatFiles(root)
+        self._signs = Signs(root)
         self._known: dict[str, _Known] = {}  # by pid, as the directory is called
         self._poll = 0
         self._unified = next((each for each in _UNIFIED if root.inode(f"{each}/cgroup.procs") is not None), "")
@@ -49,37 +53,42 @@ class Processes:
         time_slice, now_s = TimeSlice(), time.clock_gettime(time.CLOCK_BOOTTIME)
         self._poll += 1
         before, self._known = self._known, {}
-        for name in self._root.names("/proc"):
-            if not name.isdecimal():
-                continue
-            if time_slice.is_over:
+        for step, name in enumerate(self._root.names("/proc")):
+            if not step % STEPS and time_slice.is_over:
                 await time_slice.checkpoint()
-            content = self._stats.read(name)
-            if content is not None:  # else it has ended
-                self._known[name] = self._read(name, content, before.get(name), now_s)
-        self._stats.keep(self._known)
+            if not name.isdecimal() or (sign := self._signs.read(name)) is None:  # it has ended
+                continue
+            known = before.get(name)
+            if known is None or known.sign != sign or known.until <= self._poll:
+                known = self._read(name, sign, known, now_s)
+            self._known[name] = known
+        self._signs.keep(self._known)
         found = [each.process for each in self._known.values() if each.process is not None]
         return found, sum(each.is_kernel for each in self._known.values())
 
     def close(self) -> None:
         """Close what is kept open."""
-        self._stats.close()
+        self._signs.close()
 
-    def _read(self, name: str, content: bytes, known: _Known | None, now_s: float) -> _Known:
+    def _read(self, name: str, sign: bytes, known: _Known | None, now_s: float) -> _Known:
+        stat = of_sign = proc.stat(sign)
+        if stat is None:
+            stat = proc.stat(self._root.read_once(f"/proc/{name}/stat") or b"")
+        if stat is None:  # it has ended
+            return _Known(sign, None)
         pid = int(name)
-        has_slept = known is not None and known.content == content
-        if known is not None and has_slept and known.is_settled and (pid + self._poll) % FILES_EVERY:
-            return known
-        stat = proc.stat(content)
-        if stat is None or stat.is_kernel:
-            return _Known(content, None, stat is not None, is_settled=True)
+        if stat.is_kernel:
+            return _Known(sign, None, is_kernel=True, until=self._next(pid, SLEEPERS_EVERY))
+        if stat.threads > 1 and of_sign is None:
+            sign = self._signs.of_threads(name) or sign
         started_s = stat.start_ticks / _TICKS_PER_S
         is_settled = now_s - started_s >= SETTLED_S
-        old = known.process if known is not None and known.is_settled else None
+        old = known.process if known is not None and known.until else None
         if old is not None and old.start_ticks == stat.start_ticks:
-            cgroup, files_max = old.cgroup, old.files_max
-        else:  # a login moves its processes to their control group after their start
+            cgroup, network, files_max = old.cgroup, old.network, old.files_max
+        else:  # a login moves its processes to their control group after their start, an engine to their namespace
             cgroup = proc.cgroup(self._root.read_once(f"/proc/{name}/cgroup") or b"")
+            network = self._root.inode(f"/proc/{name}/net/tcp") or 0
             limits = self._root.read_once(f"/proc/{name}/limits") if is_settled else None
             files_max = proc.files_limit(limits or b"")
         process = Process(
@@ -90,11 +99,17 @@ class Processes:
             cpu_s=stat.cpu_ticks / _TICKS_PER_S,
             rss_bytes=stat.rss_pages * _PAGE_BYTES,
             cgroup=cgroup,
+            network=network,
             is_zombie=stat.state == "Z",
             files=self._files(name),
             files_max=files_max,
         )
-        return _Known(content, process, is_kernel=False, is_settled=is_settled)
+        every = THREADS_EVERY if stat.threads > 1 else SLEEPERS_EVERY
+        return _Known(sign, process, until=self._next(pid, every) if is_settled else 0)
+
+    def _next(self, pid: int, every: int) -> int:
+        """A poll within so many, at which only some of the processes have their turn."""
+        return self._poll + every - (pid + self._poll) % every
 
     def _files(self, name: str) -> int | None:
         """Since Linux 6.2 the size of this directory is how many files are open; anyone may ask for it."""
