@@ -35,6 +35,14 @@ class Tmux:
     def press(self, *keys: str) -> None:
         self._run("send-keys", *keys)
 
+    def click(self, column: int, line: int) -> None:
+        """With the mouse, as a terminal reports it; both count from 1."""
+        self.type(f"\x1b[<0;{column};{line}M\x1b[<0;{column};{line}m")
+
+    def wheel(self, column: int, line: int, *, is_up: bool) -> None:
+        """One notch."""
+        self.type(f"\x1b[<{64 if is_up else 65};{column};{line}M")
+
     def resize(self, columns: int, lines: int) -> None:
         self._run("resize-window", "-x", str(columns), "-y", str(lines))
 

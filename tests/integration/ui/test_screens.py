@@ -190,6 +190,27 @@ async def test_events_come_newest_first(bus: Bus) -> None:
         await shown.until("BackOff 9")
 
 
+async def test_forty_clusters_are_told_apart_on_every_screen_of_eighty_columns(bus: Bus) -> None:
+    names = [f"gke_shop_europe-west1_site-{number:02}" for number in range(40)]
+    carts = [make_ref("cart", cluster=each) for each in names]
+    orders = [make_ref("orders", kind="database", namespace="", cluster=each) for each in names]
+    for number, (cart, database) in enumerate(zip(carts, orders, strict=True)):
+        await publish(bus, make_topology(ref=cart), make_health(ref=cart, level="critical"), make_alert(ref=cart),
+                      make_event(ref=cart, number=number), make_topology(ref=database))  # fmt: skip
+        beat = Heartbeat("it works", "collector-k8s", "one", "1", NOW, "in_sync", source="k8s")
+        await put(bus, subjects.build("meta", cluster=cart.cluster, service="collector-k8s", instance="one"), beat)
+    async with dashboard(live(bus), size=(80, 24)) as shown:
+        await shown.until("✖ 40 ? 40 ● 0 ")
+        for key, row in ("1", "cart"), ("4", "orders"), ("5", "firing"), ("6", "BackOff"):
+            await shown.press(key)
+            await eventually(lambda row=row: sum(row in each for each in shown.lines) > 15)
+            listed = [each[: len("■ …site-00 ")].split()[1] for each in shown.lines if f" {row}" in each]
+            assert len(set(listed)) == len(listed), key
+            assert all(each.startswith("…site-") for each in listed), key
+        await shown.press("7")
+        await shown.until("● healthy  …site-07")
+
+
 async def test_a_collector_that_cannot_read_is_named_with_what_it_cannot_read(bus: Bus) -> None:
     beat = Heartbeat(
         "collector-k8s is degraded", "collector-k8s", "one", "1", NOW, "degraded", source="k8s", reason="forbidden",

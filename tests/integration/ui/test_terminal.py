@@ -95,6 +95,38 @@ async def test_it_can_be_suspended_and_comes_back_with_all_of_its_picture(
         terminal.press("q")
 
 
+async def test_the_mouse_selects_opens_scrolls_and_presses_what_a_bar_names(
+    bus: Bus, server: NatsServer, tmp_path: Path
+) -> None:
+    await published(bus)
+    await publish(bus, *(make_topology(f"more-{number:02}") for number in range(60)))
+    with Tmux(tmp_path, 80, 24) as terminal:
+        await begun(terminal, server)
+
+        def line_of(text: str) -> int:
+            return next(at for at, line in enumerate(terminal.picture.splitlines(), 1) if text in line)
+
+        await terminal.until("more-05")
+        for _ in range(2):
+            terminal.click(30, line_of("more-05"))
+        await terminal.until("pod shop/more-05  in cluster test")
+        terminal.click(2, 24)
+        await terminal.until("this help")
+        terminal.click(2, 24)
+        await eventually(lambda: "this help" not in terminal.picture)
+        terminal.press("Escape")
+        await terminal.until("sick")
+        for _ in range(9):
+            terminal.wheel(30, 12, is_up=False)
+        await eventually(lambda: "sick" not in terminal.picture and "more-30" in terminal.picture)
+        for _ in range(9):
+            terminal.wheel(30, 12, is_up=True)
+        await terminal.until("sick")
+        terminal.click(14, 2)
+        await terminal.until("2 Topology")
+        terminal.press("q")
+
+
 async def test_without_colours_none_is_in_the_terminal(bus: Bus, server: NatsServer, tmp_path: Path) -> None:
     await published(bus)
     with Tmux(tmp_path, 80, 24, {"NO_COLOR": "1"}) as terminal:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from kgents_shared.runtime.garbage import ROUNDS, SMALL, YOUNG, calm_collector
+from kgents_shared.runtime.garbage import ROUNDS, SMALL, YOUNG, calm_collector, free_cycles
 
 pytestmark = pytest.mark.skipif(sys.version_info >= (3, 14), reason="collects in increments by itself")
 ALL = (ROUNDS + 1) * YOUNG * 6
@@ -50,6 +50,16 @@ def test_cycles_that_are_new_are_freed_however_much_is_held() -> None:
     held = [[number] for number in range(ALL)]
     lost = weakref.ref(Node())
     held += [[number] for number in range(2 * YOUNG)]
+    assert lost() is None
+
+
+def test_old_cycles_are_freed_however_much_is_held_where_that_is_asked_for() -> None:
+    free_cycles()
+    old, held = Node(), [[number] for number in range(4 * SMALL)]
+    gc.collect(1)
+    lost = weakref.ref(old)
+    del old
+    held += [[number] for number in range(ALL)]
     assert lost() is None
 
 

@@ -72,14 +72,15 @@ def test_rows_are_in_their_order_and_the_selection_stays_where_it_is(deeds: Sequ
         assert 0 <= window.top <= max(0, len(expected) - window.height)
 
 
-@given(st.text(), st.integers(1, 40), st.booleans())
+@given(st.text(), st.integers(1, 40), st.booleans(), st.booleans())
 def test_a_cell_is_exactly_as_wide_as_its_column_and_holds_nothing_that_a_terminal_obeys(
-    text: str, width: int, is_ascii: bool
+    text: str, width: int, is_ascii: bool, is_name: bool
 ) -> None:
-    found = fitted(text, width, is_ascii=is_ascii)
+    found = fitted(text, width, is_ascii=is_ascii, is_name=is_name)
     assert cell_len(found) == width
     assert found.isprintable()
     assert found.isascii() or not is_ascii
+    assert fitted("cart-of-the-shop-7f9c-xk2lp", 15, is_name=True) == "cart-of…c-xk2lp"
 
 
 @given(st.integers(17, 250))

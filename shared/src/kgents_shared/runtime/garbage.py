@@ -28,6 +28,17 @@ def calm_collector() -> None:
         gc.callbacks.append(_Freeze())
 
 
+def free_cycles() -> None:
+    """Visit everything from time to time after all; call it when all modules are imported.
+
+    For a program that makes cycles all the time, as widgets do: of those that exist while something is frozen, each
+    would stay. What is imported by now is frozen once, and never visited.
+    """
+    gc.callbacks[:] = [each for each in gc.callbacks if not isinstance(each, _Freeze)]
+    gc.freeze()
+    gc.collect()
+
+
 class _Freeze:
     """Freezes what has been visited twice, once a pass over all objects has shown that they are too many for it."""
 

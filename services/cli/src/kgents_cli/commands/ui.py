@@ -18,6 +18,7 @@ from kgents_cli.ui.palette import PALETTES
 from kgents_cli.ui.terminal import shows_only_ascii, unsuitable, wants_no_colour
 from kgents_shared.contract.errors import KgentsError
 from kgents_shared.runtime.config import process_environ
+from kgents_shared.runtime.garbage import free_cycles
 from kgents_shared.view.selection import select
 
 if TYPE_CHECKING:
@@ -133,6 +134,7 @@ async def _show(source: "Source", drawing: _Drawing) -> int:
     from kgents_cli.ui.terminal import as_it_is, ended_by_signals  # noqa: PLC0415
     from kgents_cli.ui.themes import palette_of  # noqa: PLC0415
 
+    free_cycles()
     as_it_is()
     logging.disable()  # stderr is the screen; what cannot be read is shown on it
     kept = load(path())

@@ -14,7 +14,7 @@ from kgents_cli.ui.part import Part
 
 
 class Bar(Lines):
-    """A line on the background of bars. What does not fit is cut on the left part."""
+    """A line on the background of bars. What does not fit is cut on the left part, which a mark says."""
 
     class Clicked(Message):
         """One of the parts was clicked."""
@@ -44,8 +44,10 @@ class Bar(Lines):
         width, behind = self.size.width, self._ink.of("", "bar")
         right = self._segments(self._right)
         room = max(0, width - sum(each.cell_length for each in right))
-        left = Strip(self._segments(self._left)).adjust_cell_length(room, behind)
-        return Strip([*left, *right]).adjust_cell_length(width, behind)
+        left = Strip(self._segments(self._left))
+        if left.cell_length > room:
+            left = Strip([*left.crop(0, max(0, room - 2)), Segment(self._ink.text(Part("…")), behind)])
+        return Strip([*left.adjust_cell_length(room, behind), *right]).adjust_cell_length(width, behind)
 
     def on_click(self, event: events.Click) -> None:
         """Do what the part stands for."""

@@ -26,16 +26,29 @@ def printable(text: str, *, is_ascii: bool = False) -> str:
     return text.translate(_IN_ASCII).encode("ascii", "replace").decode() if is_ascii else text
 
 
-def fitted(text: str, width: int, *, is_ascii: bool = False) -> str:
-    """The text in exactly `width` columns: cut with a mark, or filled with spaces."""
+def fitted(text: str, width: int, *, is_ascii: bool = False, is_name: bool = False) -> str:
+    """The text in exactly `width` columns: cut with a mark, or filled with spaces.
+
+    `is_name`: it is cut in the middle, since names mostly differ at their end.
+    """
     text = printable(text, is_ascii=is_ascii)
     size = len(text) if text.isascii() else cell_len(text)
     if size <= width:
         return text + " " * (width - size)
     if width <= 0:
         return ""
-    cut = text[: width - 1] if text.isascii() else set_cell_size(text, width - 1)
-    return cut + ("~" if is_ascii else "…")
+    end = _end(text, width // 2) if is_name else ""
+    room = width - 1 - cell_len(end)
+    begin = text[:room] if text.isascii() else set_cell_size(text, room)
+    return f"{begin}{'~' if is_ascii else '…'}{end}"
+
+
+def _end(text: str, width: int) -> str:
+    """As much of the end as fits."""
+    end = text[-width:] if width else ""
+    while cell_len(end) > width:
+        end = end[1:]
+    return end
 
 
 def gauge(share: float, width: int) -> str:

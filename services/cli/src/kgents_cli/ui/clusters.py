@@ -1,10 +1,17 @@
-"""Clusters that differ at a glance: each has a sign and a colour of its own, the same in every dashboard. Pure."""
+"""Clusters that differ at a glance: each has a sign and a colour of its own, the same in every dashboard. Pure.
+
+Of names that are too long, what differs is shown: those of a fleet mostly begin in the same way.
+"""
 
 from collections.abc import Mapping
 from functools import lru_cache
+from os.path import commonprefix
+from typing import Final
 from zlib import crc32
 
 from kgents_cli.ui.palette import CLUSTERS
+
+_SEPARATORS: Final = "-_./:"
 
 
 @lru_cache(maxsize=64)
@@ -16,3 +23,21 @@ def marks(names: tuple[str, ...]) -> Mapping[str, str]:
         order = [CLUSTERS[(first + step) % len(CLUSTERS)] for step in range(len(CLUSTERS))]
         found[name] = next((each for each in order if each not in found.values()), order[0])
     return found
+
+
+@lru_cache(maxsize=64)
+def labels(names: tuple[str, ...], width: int) -> Mapping[str, str]:
+    """Cluster → its name, of a long one without the beginning that it shares with another."""
+    ordered = sorted(names)
+    return {
+        name: _label(name, max(len(commonprefix((each, name))) for each in (before, after)), width)  # noqa: RUF071
+        for before, name, after in zip(["", *ordered], ordered, [*ordered[1:], ""], strict=False)
+    }
+
+
+def _label(name: str, shared: int, width: int) -> str:
+    """As much of the end as there is room for, but all that differs: from a word on, behind `shared` at the latest."""
+    words = [at for at in range(1, shared + 1) if name[at - 1] in _SEPARATORS]
+    if len(name) <= width or not words:
+        return name
+    return "…" + name[next((at for at in words if len(name) - at < width), words[-1]) :]

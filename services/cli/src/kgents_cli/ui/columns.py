@@ -7,12 +7,14 @@ from typing import Any, Final
 
 import msgspec
 
-from kgents_cli.ui.clusters import marks
+from kgents_cli.ui.clusters import labels, marks
+from kgents_cli.ui.filter import Searched
 from kgents_cli.ui.item import Item
 from kgents_cli.units import NOT_KNOWN
 from kgents_shared.view.moment import span
 
 GAP: Final = 1
+CLUSTER_WIDTH: Final = 12
 
 
 class Cell(msgspec.Struct, frozen=True, gc=False):
@@ -22,6 +24,8 @@ class Cell(msgspec.Struct, frozen=True, gc=False):
     style: str = ""
     level: str = ""
     """Draw the mark of this level before it."""
+    is_name: bool = False
+    """Where it is too long, both its ends are shown."""
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -70,21 +74,22 @@ def age_cell(item: Item, now: datetime) -> Cell:
 
 @lru_cache(maxsize=64)
 def cluster_column(names: tuple[str, ...]) -> Column:
-    """Which cluster, as the header marks it."""
-    of = marks(names)
+    """Which cluster, as the header marks it. It is never left out: rows of two clusters may differ in nothing else."""
+    of, named = marks(names), labels(names, CLUSTER_WIDTH - len("■ "))
 
-    def read(item: Item, _: datetime) -> Cell:
-        mark = of.get(item.ref.cluster, "")
-        return Cell(item.ref.cluster, mark, mark)
+    def read(row: Searched, _: datetime) -> Cell:
+        name = row.field("cluster") or ""
+        mark = of.get(name, "")
+        return Cell(named.get(name, name), mark, mark)
 
-    return Column("CLUSTER", 12, read, drop=4)
+    return Column("CLUSTER", CLUSTER_WIDTH, read)
 
 
 ENTITIES: Final = (
     Column("HEALTH", 15, level_cell),
     Column("KIND", 11, lambda item, _: Cell(item.ref.kind, "dim"), drop=3),
     Column("NAMESPACE", 10, lambda item, _: Cell(item.ref.namespace, "dim"), grow=1, drop=5),
-    Column("NAME", 18, lambda item, _: Cell(item.ref.name, "bold"), grow=2),
+    Column("NAME", 18, lambda item, _: Cell(item.ref.name, "bold", is_name=True), grow=2),
     Column("WHY", 20, lambda item, _: Cell(item.why or item.status, "" if item.why else "dim"), grow=5, drop=1),
     Column("AGE", 5, age_cell, drop=6),
 )

@@ -125,9 +125,9 @@ class Filling:
         if found:
             if self.place is ENTITIES_SCREEN:
                 self.table.take(found.items())
-                self.table.show(columns_of(self.place, self.world))
             else:
                 self._windows[ENTITIES_SCREEN.name].put(found.items())
+            self.table.show(columns_of(self.place, self.world))
         if self.place.rows is not None:
             self._make()
         self._note_empty()

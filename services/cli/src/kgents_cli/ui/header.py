@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
-from kgents_cli.ui.clusters import marks
+from kgents_cli.ui.clusters import labels, marks
 from kgents_cli.ui.keys import KEYS
 from kgents_cli.ui.palette import LEVELS
 from kgents_cli.ui.part import Part
@@ -12,16 +12,12 @@ from kgents_cli.ui.screens import SCREENS, Screen
 from kgents_cli.ui.world import LIVE, World
 
 _CLUSTERS_MAX: Final = 3
+_NAME_WIDTH: Final = 16
 
 
 def left_parts(world: World, source: str) -> Iterator[Part]:
-    """Where, how many, how well."""
-    clusters = world.named_clusters()
-    more = f" +{len(clusters) - _CLUSTERS_MAX}" if len(clusters) > _CLUSTERS_MAX else ""
+    """How many are how well, and what is not known of that, wherever room ends; then where."""
     yield Part(" kgents ", "title")
-    for name in clusters[:_CLUSTERS_MAX]:
-        yield Part(f"{name} ", of := marks(tuple(clusters))[name], of)
-    yield Part(f"{more} ".removeprefix(" "), "bold")
     for level in LEVELS:
         if (count := world.levels[level]) or level == "healthy":
             yield Part(f"{count:,} ", level, level)
@@ -29,6 +25,11 @@ def left_parts(world: World, source: str) -> Iterator[Part]:
         yield Part(f"+{world.left_out:,} not held ", "warning")
     for what in world.faults:
         yield Part(f"{what}: not read ", "warning")
+    clusters = tuple(world.named_clusters())
+    for name in clusters[:_CLUSTERS_MAX]:
+        yield Part(f"{labels(clusters, _NAME_WIDTH)[name]} ", of := marks(clusters)[name], of)
+    if (more := len(clusters) - _CLUSTERS_MAX) > 0:
+        yield Part(f"+{more} ", "bold")
     yield Part(source, "dim")
 
 

@@ -25,6 +25,8 @@ class Screen(msgspec.Struct, frozen=True):
     """The kinds of entities of which it shows the last figures."""
     shows_pipeline: bool = False
     is_tree: bool = False
+    is_of_clusters: bool = True
+    """Whether each row is of one cluster that it does not name by itself."""
     has_gauges: bool = False
     """Whether gauges of the last figures stand below the table."""
 
@@ -32,7 +34,15 @@ class Screen(msgspec.Struct, frozen=True):
 ENTITIES_SCREEN: Final = Screen("entities", "Entities", ENTITIES, "no entity is published yet; see `kgents doctor`")
 SCREENS: Final = (
     ENTITIES_SCREEN,
-    Screen("topology", "Topology", topology.COLUMNS, ENTITIES_SCREEN.empty, topology.rows, is_tree=True),
+    Screen(
+        "topology",
+        "Topology",
+        topology.COLUMNS,
+        ENTITIES_SCREEN.empty,
+        topology.rows,
+        is_tree=True,
+        is_of_clusters=False,
+    ),
     Screen(
         "nats",
         "NATS",
@@ -59,13 +69,14 @@ SCREENS: Final = (
         "no service reports; see `kgents doctor`",
         pipeline.rows,
         shows_pipeline=True,
+        is_of_clusters=False,
     ),
 )
 NAMES: Final = {each.name: each for each in SCREENS}
 
 
 def columns_of(screen: Screen, world: World) -> tuple[Column, ...]:
-    """Its columns; of entities the cluster is one only where there are several."""
+    """Its columns; the cluster is one only where there are several."""
     names = tuple(world.named_clusters())
-    has_cluster = screen is ENTITIES_SCREEN and len(names) > 1
+    has_cluster = screen.is_of_clusters and len(names) > 1
     return (cluster_column(names), *screen.columns) if has_cluster else tuple(screen.columns)

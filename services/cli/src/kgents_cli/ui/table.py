@@ -176,5 +176,6 @@ class Table(Lines, can_focus=True):
         segments = []
         for (_, width), cell in zip(self._layout, cells, strict=True):
             text = f"{self._ink.mark(cell.level)} {cell.text}" if cell.level else cell.text
-            segments += [Segment(fitted(text, width, is_ascii=self._ink.is_ascii), self._ink.of(cell.style, on)), gap]
+            shown = fitted(text, width, is_ascii=self._ink.is_ascii, is_name=cell.is_name)
+            segments += [Segment(shown, self._ink.of(cell.style, on)), gap]
         return Strip(segments[:-1]).adjust_cell_length(self.size.width, self._ink.of("", on))

@@ -16,7 +16,7 @@ from kgents_shared.view.entity import key_of_ref
 from kgents_shared.view.moment import span
 
 COLUMNS: Final = columns(
-    ("LEVEL", 12, 0, 0), ("WHAT", 9, 0, 3), ("STATE", 22, 1, 0), ("ENTITY", 20, 2, 2), ("WHY", 24, 5, 1), has_age=True
+    ("LEVEL", 10, 0, 0), ("WHAT", 9, 0, 3), ("STATE", 22, 1, 0), ("ENTITY", 20, 2, 4), ("WHY", 24, 5, 1), has_age=True
 )
 _STATES: Final = {"open": 0, "firing": 0, "acknowledged": 1, "pending": 2, "resolved": 4}
 _INCIDENT, _ALERT, _SILENCE = range(3)
@@ -46,7 +46,13 @@ def _incident(subject: str, each: Incident, deciding: str) -> Row:
     level = "healthy" if each.state == "resolved" else each.severity
     why = f"{each.title}: {each.affected_count} affected" if each.affected_count else each.title
     order = (_INCIDENT, _STATES.get(each.state, 3), RANK.get(each.severity, 2), -each.started_at.timestamp(), subject)
-    cells = (Cell(level, level, level), Cell("incident", "accent"), Cell(state), Cell(str(each.root.ref)), Cell(why))
+    cells = (
+        Cell(level, level, level),
+        Cell("incident", "accent"),
+        Cell(state),
+        Cell(str(each.root.ref), is_name=True),
+        Cell(why),
+    )
     fields = {"level": level, "state": each.state, "cluster": each.cluster, "kind": each.root.ref.kind}
     return Row(
         key=subject,
@@ -74,7 +80,7 @@ def _alert(entity: str, each: Alert) -> Row:
         Cell(level, level, level),
         Cell("alert", "dim"),
         Cell(f"{each.state} {each.check}"),
-        Cell(str(each.ref)),
+        Cell(str(each.ref), is_name=True),
         Cell(each.text),
     )
     fields = {

@@ -45,7 +45,7 @@ def _row(view: EntityView, known: Known) -> Row:
     cells = (
         Cell(f"{view.level}{score}", view.level, view.level),
         Cell(found.backend if found is not None else NOT_KNOWN, "dim"),
-        Cell(view.ref.name, "bold"),
+        Cell(view.ref.name, "bold", is_name=True),
         Cell(phase),
         Cell(gauge(used, 10) if used is not None else "not known"),
         Cell(work, "dim"),

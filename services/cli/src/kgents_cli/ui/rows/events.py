@@ -9,7 +9,7 @@ from kgents_shared.contract.event import Event
 from kgents_shared.view.entity import key_of_ref
 
 COLUMNS: Final = columns(
-    ("LEVEL", 10, 0, 0), ("REASON", 16, 1, 2), ("ENTITY", 20, 2, 0), ("TEXT", 28, 5, 1), has_age=True
+    ("LEVEL", 10, 0, 0), ("REASON", 16, 1, 3), ("ENTITY", 20, 2, 0), ("TEXT", 25, 5, 1), has_age=True
 )
 _LEVELS: Final = {"info": "healthy", "warning": "warning", "error": "critical", "critical": "critical"}
 
@@ -22,7 +22,12 @@ def rows(known: Known) -> dict[str, Row]:
 def _row(each: Event) -> Row:
     level = _LEVELS.get(each.severity, "unknown")
     count = f" ({each.count}×)" if each.count > 1 else ""
-    cells = (Cell(each.severity, level, level), Cell(each.reason), Cell(str(each.ref)), Cell(f"{each.text}{count}"))
+    cells = (
+        Cell(each.severity, level, level),
+        Cell(each.reason),
+        Cell(str(each.ref), is_name=True),
+        Cell(f"{each.text}{count}"),
+    )
     fields = {"level": level, "kind": each.ref.kind, "ns": each.ref.namespace, "cluster": each.ref.cluster}
     return Row(
         key=each.id,

@@ -61,7 +61,7 @@ def _row(view: EntityView, values: dict[str, float | None]) -> Row:
     cells = (
         Cell(f"{view.level}{score}", view.level, view.level),
         Cell(kind.removeprefix("nats_"), "dim"),
-        Cell(view.ref.name, "bold"),
+        Cell(view.ref.name, "bold", is_name=True),
         Cell(holds),
         Cell(figure(_RATES[kind], rate), "dim"),
         Cell(limit, "" if shares else "dim"),

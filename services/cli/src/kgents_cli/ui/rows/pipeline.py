@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
+from kgents_cli.ui.clusters import labels
 from kgents_cli.ui.columns import Cell
 from kgents_cli.ui.rows.known import Known
 from kgents_cli.ui.rows.row import Row, columns
@@ -10,13 +11,14 @@ from kgents_cli.units import NOT_KNOWN, size
 from kgents_shared.contract.meta import Heartbeat
 from kgents_shared.runtime.pipeline import Instance, Verdict
 
+CLUSTER_WIDTH: Final = 10
 COLUMNS: Final = columns(
-    ("LEVEL", 12, 0, 0),
-    ("CLUSTER", 10, 0, 5),
+    ("LEVEL", 10, 0, 0),
+    ("CLUSTER", CLUSTER_WIDTH, 0, 3),
     ("SERVICE", 18, 1, 0),
     ("STATE", 10, 0, 2),
-    ("LAG", 7, 0, 3),
-    ("COST", 16, 0, 4),
+    ("LAG", 7, 0, 4),
+    ("COST", 16, 0, 5),
     ("REASON, UNREAD", 20, 5, 1),
 )
 _LEVELS: Final = {False: "critical", None: "warning", True: "healthy"}
@@ -25,7 +27,8 @@ _BADNESS: Final = {False: 0, None: 1, True: 2}
 
 def rows(known: Known) -> dict[str, Row]:
     """Findings that no row of an instance shows, and every instance with a line for each scope that it cannot read."""
-    found = {row.key: row for each in known.pipeline.instances for row in _instance(each)}
+    named = labels(tuple({each.cluster: None for each in known.pipeline.instances}), CLUSTER_WIDTH)
+    found = {row.key: row for each in known.pipeline.instances for row in _instance(each, named[each.cluster])}
     texts = {each.heartbeat.text for each in known.pipeline.instances if each.heartbeat is not None}
     for each in known.pipeline.findings:
         if not any(text and text in each.text for text in texts):
@@ -43,7 +46,7 @@ def _finding(each: Verdict) -> Row:
     )
 
 
-def _instance(each: Instance) -> Iterator[Row]:
+def _instance(each: Instance, cluster: str) -> Iterator[Row]:
     level = _LEVELS[each.is_ok]
     beat = each.heartbeat
     lag = f"{beat.lag_s:.1f} s" if beat is not None and beat.lag_s is not None else NOT_KNOWN
@@ -52,7 +55,7 @@ def _instance(each: Instance) -> Iterator[Row]:
     state = each.state if each.is_alive else "silent" if each.state != "stopped" else each.state
     cells = (
         Cell(level, level, level),
-        Cell(each.cluster),
+        Cell(cluster),
         Cell(each.service, "bold"),
         Cell(state or "silent"),
         Cell(lag, "dim"),
@@ -66,7 +69,7 @@ def _instance(each: Instance) -> Iterator[Row]:
         text = f"cannot read {scope}: {scope.reason}"
         cells = (
             Cell("unknown", "unknown", "unknown"),
-            Cell(each.cluster),
+            Cell(cluster),
             Cell(f"  {each.service}", "dim"),
             Cell("unread"),
             Cell(""),

@@ -51,4 +51,4 @@ def age(row: Row, now: datetime) -> Cell:
 def columns(*named: tuple[str, int, int, int], has_age: bool = False) -> tuple[Column, ...]:
     """Columns of cells, in their order: heading, width, share of the room left, and when to leave it out."""
     found = [Column(heading, width, cell(at), grow, drop) for at, (heading, width, grow, drop) in enumerate(named)]
-    return (*found, Column("AGE", 5, age, drop=9)) if has_age else tuple(found)
+    return (*found, Column("AGE", 5, age, drop=2)) if has_age else tuple(found)
