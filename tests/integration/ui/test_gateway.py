@@ -1,5 +1,6 @@
 """The same screens over a gateway that asks for a token."""
 
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -115,6 +116,39 @@ async def test_databases_have_phase_and_figures_also_where_the_clock_of_this_mac
             assert "no pulse" not in shown.text
             await shown.press("3")
             await shown.until("1.2 k messages")
+
+
+async def test_a_gateway_that_is_away_is_said_stops_nothing_and_is_read_again(
+    bus: Bus, tokens: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("RETRY_S", "SILENCES_EVERY_S"):
+        monkeypatch.setattr(over_http, name, 0.2)
+    await publish(bus, make_topology("cart"), make_topology("web"), make_topology("gone"))
+    async with AsyncExitStack() as stack:
+        gateway = await stack.enter_async_context(serving(bus, tokens_file=tokens))
+        await caught_up(bus, gateway)
+        address = gateway.server.address
+        async with dashboard(GatewaySource(address, "ada", select()), size=(150, 40)) as shown:
+            await shown.until(" gone ")
+            await shown.press("3")
+            await shown.until("no server of NATS is observed")
+            await stack.aclose()
+            await shown.until("RECONNECTING")
+            await shown.until("NATS: not read")
+            await shown.press("1")
+            await eventually(lambda: "NATS: not read" not in shown.text)
+            assert all(f" {name} " in shown.text for name in ("cart", "web", "gone")), "what is known stays"
+            await shown.press("j", "d")
+            await shown.until("figures: not known")
+            await shown.press("escape")
+            await publish(bus, removed(make_topology("gone")), make_topology("new"))
+            port = int(address.rpartition(":")[2])
+            again = await stack.enter_async_context(serving(bus, tokens_file=tokens, port=port))
+            await caught_up(bus, again)
+            await shown.until(" new ")
+            await shown.until("LIVE")
+            await shown.until_gone(" gone ")
+            await shown.until_gone("not read")
 
 
 async def test_what_answers_and_is_no_gateway_is_said_and_ends_nothing() -> None:

@@ -44,6 +44,7 @@ class Filling:
         self.table = table
         self._gauges = gauges
         self._windows: dict[str, Window[Any]] = {each.name: Window(lambda row: row.order) for each in SCREENS}
+        self._live = world
         self._asked = Known(world, source.now())
         self._asked_for = ""
         self._made_of: tuple[Any, ...] = ()
@@ -78,6 +79,7 @@ class Filling:
 
     def show(self, place: Screen) -> None:
         """Show another screen."""
+        self._live.fault(self.place.title, "")  # what it asked for is not asked for any more
         self.place = place
         self._made_of = ()
         self._wakened.set()
@@ -191,7 +193,7 @@ class Filling:
             found.views = self.then.views(place.kinds)
             self._asked, self._asked_for = found, place.name
             return
-        what = place.title
+        why = ""
         try:
             async with asyncio.timeout(ANSWER_S):
                 if place.kinds:
@@ -200,9 +202,10 @@ class Filling:
                 if place.shows_pipeline:
                     found.pipeline = await self._source.pipeline() or Pipeline()
         except TimeoutError:
-            self.world.fault(what, f"no answer within {ANSWER_S:g} s")
+            why = f"no answer within {ANSWER_S:g} s"
         except KgentsError as error:
-            self.world.fault(what, str(error))
+            why = str(error)
         else:
-            self.world.fault(what, "")
             self._asked, self._asked_for = found, place.name
+        if place is self.place:
+            self._live.fault(place.title, why)
