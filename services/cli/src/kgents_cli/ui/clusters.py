@@ -5,7 +5,6 @@ Of names that are too long, what differs is shown: those of a fleet mostly begin
 
 from collections.abc import Mapping
 from functools import lru_cache
-from os.path import commonprefix
 from typing import Final
 from zlib import crc32
 
@@ -30,9 +29,15 @@ def labels(names: tuple[str, ...], width: int) -> Mapping[str, str]:
     """Cluster → its name, of a long one without the beginning that it shares with another."""
     ordered = sorted(names)
     return {
-        name: _label(name, max(len(commonprefix((each, name))) for each in (before, after)), width)  # noqa: RUF071
+        name: _label(name, max(_shared(name, before), _shared(name, after)), width)
         for before, name, after in zip(["", *ordered], ordered, [*ordered[1:], ""], strict=False)
     }
+
+
+def _shared(name: str, other: str) -> int:
+    """Characters with which both begin."""
+    pairs = enumerate(zip(name, other, strict=False))
+    return next((at for at, (one, another) in pairs if one != another), min(len(name), len(other)))
 
 
 def _label(name: str, shared: int, width: int) -> str:

@@ -65,6 +65,10 @@ INCIDENTS: Final = 200
 PAGE: Final = 2_000
 """Entities in one answer."""
 SILENCES_EVERY_S: Final = 10.0
+REST_S: Final = 0.5
+"""What comes within so long is read together: each reading wakes the process, which costs more than what it brings."""
+MUCH_BYTES: Final = 64 << 10
+"""If so much came at once, there is no rest: it is a storm."""
 STREAM_TYPE: Final = "text/event-stream"
 _STREAM: Final = "/api/v1/stream/entities"
 
@@ -142,6 +146,15 @@ class GatewaySource:
                         self._entities(name, data, found, world, is_reading=is_reading)
                     else:
                         self._other(name, data, world)
+                if not is_reading and len(chunk) < MUCH_BYTES and (connection := answer.connection) is not None:
+                    await self._rest(connection)
+
+    async def _rest(self, connection: aiohttp.connector.Connection) -> None:
+        """Leave for a moment on the socket what comes; answers have connections of their own."""
+        if (protocol := connection.protocol) is not None:
+            protocol.pause_reading()
+            await self._clock.sleep(REST_S)
+            protocol.resume_reading()
 
     def _complete(self, world: World, found: dict[str, Rows] | None) -> None:
         if found is not None:
