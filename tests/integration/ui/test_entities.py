@@ -6,6 +6,7 @@ from kgents_cli.ui.clusters import marks
 from kgents_cli.ui.palette import MARKS
 from kgents_shared.bus.client import Bus
 from kgents_shared.contract.entity import Ref
+from kgents_shared.view.selection import select
 from support.build import make_ref
 from support.dashboard import dashboard, live
 from support.nats_server import NatsServer
@@ -154,6 +155,8 @@ async def test_clusters_differ_by_a_sign(bus: Bus) -> None:
         rows = [f"{MARKS[of[name]]} {name}" for name in names[:4]]
         await eventually(lambda: all(each in "\n".join(shown.lines[2:]) for each in rows))
     assert len({MARKS[each] for each in marks(tuple(names)).values()}) == len(names)
+    async with dashboard(live(bus, select(cluster=["nope"]))) as shown:
+        await shown.until("nothing is known of nope; without --cluster")
 
 
 async def test_the_palette_finds_a_screen_by_its_name(bus: Bus) -> None:

@@ -216,7 +216,7 @@ async def test_a_token_that_is_refused_and_a_gateway_that_is_gone_are_said(bus: 
             await eventually(lambda: any("401" in each for each in shown.app.world.faults.values()))
         address = gateway.server.address
     async with dashboard(GatewaySource(address, "ada", select())) as shown:
-        await shown.until("gateway: not read")
+        await shown.until(f"gateway: expected a gateway at {address}, found none there (")
         await shown.press("q")
 
 

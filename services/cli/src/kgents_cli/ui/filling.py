@@ -165,6 +165,8 @@ class Filling:
         """Say why there is no row."""
         listing = self.table.window.listing
         text = self.place.empty if self.then is None else "nothing is remembered of that time"
+        if self._source.clusters and self.then is None and not self.world.items:
+            text = f"nothing is known of {', '.join(self._source.clusters)}; without --cluster all clusters are shown"
         if not self.world.is_complete or (self._needs_answers and self._asked_for != self.place.name):
             text = next((f"{what}: {why}" for what, why in self.world.faults.items()), "reading …")
         elif listing.items and not len(listing):

@@ -94,6 +94,11 @@ class GatewaySource:
         return self._url
 
     @property
+    def clusters(self) -> Sequence[str]:
+        """Those that are selected."""
+        return self._selection.clusters
+
+    @property
     def read_only(self) -> str:
         """Whether the token may decide, the gateway says."""
         return ""
@@ -116,7 +121,7 @@ class GatewaySource:
                 except (KgentsError, TooLargeError, msgspec.MsgspecError) as error:
                     world.fault("gateway", str(error))
                 except (aiohttp.ClientError, TimeoutError) as error:
-                    world.fault("gateway", f"{type(error).__name__}; it is asked again every {RETRY_S:g} s")
+                    world.fault("gateway", f"{self._unanswered(error)}; it is asked again every {RETRY_S:g} s")
                 old = world.connection
                 since_s = old.since_s if not old.is_live and old.since_s else self._clock.monotonic_s()
                 world.connection = Connection(False, "reconnecting", since_s)
@@ -307,7 +312,20 @@ class GatewaySource:
         except TimeoutError:
             raise KgentsError(f"expected an answer of {self._url} within {ANSWER_S:g} s, found none") from None
         except aiohttp.ClientError as error:
-            raise KgentsError(f"expected an answer of {self._url}, found: {type(error).__name__}") from None
+            raise KgentsError(self._unanswered(error)) from None
+
+    def _unanswered(self, error: aiohttp.ClientError | TimeoutError) -> str:
+        """Why there is no answer."""
+        found = type(error).__name__
+        if isinstance(error, TimeoutError):
+            found = "nothing in time"
+        elif isinstance(error, aiohttp.ClientSSLError):
+            found = "no trusted certificate"
+        elif isinstance(error, aiohttp.ClientConnectorError):
+            found = f"none there ({error.os_error.strerror})"
+        elif isinstance(error, aiohttp.ClientResponseError):
+            found = "a server that does not speak HTTP"
+        return f"expected a gateway at {self._url}, found {found}"
 
 
 async def _require_ok(answer: aiohttp.ClientResponse) -> None:

@@ -106,6 +106,11 @@ class LiveSource:
         return Described(view, await connections_of(view, others), pulses or (), events or (), unknown)
 
     @property
+    def clusters(self) -> Sequence[str]:
+        """Those that are selected."""
+        return self._selection.clusters
+
+    @property
     def read_only(self) -> str:
         """What is decided here is stored at once."""
         return ""

@@ -72,6 +72,11 @@ class RecordingSource:
         return self._file.name
 
     @property
+    def clusters(self) -> Sequence[str]:
+        """Those that are selected."""
+        return self._selection.clusters
+
+    @property
     def read_only(self) -> str:
         """Nothing can be decided about what is over."""
         return READ_ONLY

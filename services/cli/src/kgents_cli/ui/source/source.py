@@ -45,6 +45,10 @@ class Source(Protocol):
         """Keep it up to date until cancelled, over any failure."""
 
     @property
+    def clusters(self) -> Sequence[str]:
+        """Those that are selected; empty: all."""
+
+    @property
     def read_only(self) -> str:
         """Why nothing can be decided here; empty: it can."""
 
