@@ -3,16 +3,20 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from random import Random
 from unittest.mock import patch
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
+from kgents_health_scorer.baseline import Past
 from kgents_health_scorer.checks import CATALOGUE
 from kgents_health_scorer.debounce import LONG_AGO, Window
 from kgents_health_scorer.reducer import Scorer
 from kgents_health_scorer.scored_entity import ScoredEntity
+from kgents_health_scorer.source import evidence_of
 from kgents_health_scorer.walk import Walk, Walks
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.entity import Ref
@@ -30,7 +34,7 @@ FIGURES = st.sampled_from([0.1, 0.4, 0.5, 0.84, 0.85, 0.86, 0.9, 0.96, 1.0, None
 
 INTERVALS = st.sampled_from([15.0, 15.0, 400.0, 86_400.0])
 WAITS = st.sampled_from([1.0, 16.0, 50.0, 301.0, 901.0, 3_700.0, 3_700.0, 90_000.0])
-WHAT = ("entity", "pulse", "series", "series", "wait", "wait", "unread", "gone", "recovery")
+WHAT = ("entity", "pulse", "series", "series", "habit", "wait", "wait", "unread", "gone", "recovery")
 
 Step = tuple[object, ...]
 
@@ -56,7 +60,7 @@ def histories(draw: st.DrawFn) -> list[Step]:
         FIGURES,
         st.sampled_from(["", "u1", "u2"]),
         INTERVALS,
-        st.sampled_from(["", "", "", "", "repeated", "all unread", "late", "absent", "delayed"]),
+        st.sampled_from(["", "", "", "", "repeated", "all unread", "late", "ahead", "absent", "unlimited", "delayed"]),
     )
     waits = st.tuples(st.sampled_from(["wait", "wait", "away"]), WAITS)
     unread = st.tuples(st.just("unread"), sources, st.sampled_from(["", "pod", "nothing", "nothing"]))
@@ -66,7 +70,10 @@ def histories(draw: st.DrawFn) -> list[Step]:
         if what == "series":
             ref, source = draw(refs), draw(sources)
             samples = draw(st.lists(st.tuples(FIGURES | st.just(0.1), INTERVALS), min_size=2, max_size=8))
-            steps += [("pulse", ref, source, figure, 0.1, "", interval_s, "") for figure, interval_s in samples]
+            uid = draw(st.sampled_from(["", "", "u1", "u2"]))
+            steps += [("pulse", ref, source, figure, 0.1, uid, interval_s, "") for figure, interval_s in samples]
+        elif what == "habit":
+            steps += habit(draw(refs), draw(sources), draw(st.integers(0, 1_000)), draw(st.integers(10, 40)))
         elif what == "recovery":
             ref = draw(refs)
             steps += [("entity", ref, status, "", "u1", []) for status in ("failed", "running")]
@@ -75,6 +82,19 @@ def histories(draw: st.DrawFn) -> list[Step]:
         else:
             steps.append(draw({"entity": entities, "pulse": pulses, "wait": waits, "unread": unread}[what]))
     return steps
+
+
+def habit(ref: Ref, name: str, seed: int, count: int) -> list[Step]:
+    """Good samples, of which some differ from what is usual, up to becoming it."""
+    random = Random(seed)
+    interval_s, usual = random.choice([15.0, 60.0, 60.0, 400.0]), random.choice([0.0, 0.1, 0.5])
+    found: list[Step] = []
+    for _ in range(count):
+        usual = random.choice([0.0, 0.3, 0.59]) if random.random() < 0.05 else usual
+        cpu = random.choice([0.0, 0.59, 0.7]) if random.random() < 0.1 else usual
+        how = "unlimited" if random.random() < 0.1 else ""
+        found.append(("pulse", ref, name, random.choice([0.1, 0.5]), cpu, "", interval_s, how))
+    return found
 
 
 class PlainWalks(Walks):
@@ -103,7 +123,7 @@ class PlainScorer(Scorer):
         with _plain_windows():
             super().on_pulse(pulse, now=now, evidence=evidence, delay_s=delay_s)
         scored = self._entities.get(pulse.ref)
-        if scored is not None and any(each.evidence == evidence for each in scored._sources.values()):  # it was taken
+        if scored is not None and any(each.evidence == evidence for each in scored.sources.values()):  # it was taken
             self._dirty.setdefault(pulse.ref, LONG_AGO)
 
 
@@ -122,12 +142,12 @@ def pulse_of(step: Step, now_s: float) -> ResourcePulse:
     return ResourcePulse(
         ref=ref,
         source=str(name),
-        timestamp=at(now_s - (20.0 if how == "late" else 0.0)),
+        timestamp=at(now_s + {"late": -20.0, "ahead": 61.0}.get(str(how), 0.0)),
         interval_s=float(str(interval_s)),
         uid=str(uid),
         cpu_percent=cpu * 100 if isinstance(cpu, float) and cpu == cpu else None,  # noqa: PLR0124 - NaN
         memory_bytes=round(memory * 1000) if isinstance(memory, float) and is_known else None,
-        memory_limit_bytes=None if how == "absent" else 1000,
+        memory_limit_bytes=None if how in ("absent", "unlimited") else 1000,
         custom=custom,
         unread=[ALL] if how == "all unread" else ["memory_bytes"] if not is_known and how != "absent" else [],
         read_at={"error_rate": at(now_s - 30.0)} if how == "repeated" else {},
@@ -135,11 +155,12 @@ def pulse_of(step: Step, now_s: float) -> ResourcePulse:
 
 
 def give(scorer: Scorer, step: Step, now_s: float) -> None:
-    now, evidence = at(now_s), f"S:{now_s:.0f}"
+    now, evidence = at(now_s), evidence_of(round(now_s))
     match step:
         case ("pulse", *_):
             delay_s = 100.0 if step[-1] == "delayed" else 0.0
-            scorer.on_pulse(pulse_of(step, now_s), now=now, evidence=evidence, delay_s=delay_s)
+            if isinstance(scorer, PlainScorer) or delay_s or not passes(scorer, pulse_of(step, now_s), now_s):
+                scorer.on_pulse(pulse_of(step, now_s), now=now, evidence=evidence, delay_s=delay_s)
         case ("entity", Ref() as ref, str(status), str(reason), str(uid), list(sources)):
             message = entity(ref, status, reason, uid=uid, sources=sources, at_s=now_s)
             scorer.on_topology(message, ref, now=now, evidence=evidence)
@@ -154,6 +175,34 @@ def give(scorer: Scorer, step: Step, now_s: float) -> None:
             scorer.tick(now)
         case _:
             scorer.tick(now)
+
+
+def passes(scorer: Scorer, pulse: Pulse, now_s: float, *, on: Ref | None = None) -> bool:
+    """Whether it says nothing new, and is taken as such."""
+    subject = pulse.ref.subject("pulse", source=pulse.source) if on is None else on.subject("pulse", source="k8s")
+    return scorer.calms.take(subject, pulse, round(at(now_s).timestamp() * 1e9), round(now_s))
+
+
+@given(
+    before=st.lists(st.floats(0.0, 3.0), min_size=1, max_size=100),
+    steady=st.lists(st.sampled_from([0.0, 0.1, 0.5, 3.0]), max_size=2),
+    published=st.integers(0, 120),
+    interval_s=st.sampled_from([0.1, 15.0, 60.0, 400.0, 86_400.0]),
+    data=st.data(),
+)
+def test_what_is_usual_moves_no_sooner_than_is_certain(
+    before: list[float], steady: list[float], published: int, interval_s: float, data: st.DataObject
+) -> None:
+    past = Past()
+    for number, value in enumerate([*before, *(each for each in steady for _ in range(40))]):
+        if number == published:
+            past.record("KG-111", "k8s", None)
+        past.learn(value, 0.02, interval_s)
+    if certain := past.certain(interval_s):
+        assert not past.has_moved()
+        for value in data.draw(st.lists(st.floats(0.0, 1e6), min_size=certain, max_size=certain)):
+            past.learn(value, 0.02, interval_s)
+            assert not past.has_moved()
 
 
 def taken(scorer: Scorer, published: Published) -> list[str]:
@@ -189,11 +238,24 @@ SILENT_ONE_AFTER_THE_OTHER: list[Step] = [
 ]
 
 
+HEARD_AND_AWAY: list[Step] = [
+    *[("pulse", REFS[0], "k8s", 0.1, 0.1, "", 60.0, "")] * 10,
+    *[("wait", 1.0), ("away", 301.0), ("entity", REFS[0], "failed", "", "u1", [])],
+]
+SUSPECT_AFTER_AWAY: list[Step] = [
+    *[("pulse", REFS[0], "k8s", 0.1, 0.1, "", 15.0, "")] * 2,
+    ("away", 1.0),
+    *[("pulse", REFS[0], "k8s", 0.1, cpu, "", 15.0, "") for cpu in (0.1, 0.1, 0.1, 0.84)],
+]
+
+
 @given(steps=histories(), walked=st.sampled_from([1, 2, 500]))
 @example(EXPIRED_WHILE_AWAY, 1)
 @example(SILENT_SOONER, 500)
 @example(SILENT_ONE_AFTER_THE_OTHER, 500)
 @example(NOT_READY_WHILE_AWAY, 1)
+@example(HEARD_AND_AWAY, 1)
+@example(SUSPECT_AFTER_AWAY, 1)
 @settings(max_examples=500)
 def test_what_is_not_judged_again_would_have_been_judged_alike(steps: list[Step], walked: int) -> None:
     quick, plain = Scorer(CATALOGUE), PlainScorer()
@@ -218,7 +280,10 @@ def test_most_pulses_are_not_judged_again() -> None:
     for number in range(1, 4):
         give(scorer, ("pulse", REFS[0], "k8s", 0.1, 0.1, "u1", 15.0, ""), 15.0 * number)
         taken(scorer, published)
-    give(scorer, ("pulse", REFS[0], "k8s", 0.2, 0.1, "u1", 15.0, ""), 60.0)
+    calm = pulse_of(("pulse", REFS[0], "k8s", 0.2, 0.1, "u1", 15.0, ""), 60.0)
+    assert not passes(scorer, structs.replace(calm, ref=REFS[1]), 60.0, on=REFS[0]), "not what its subject names"
+    assert not passes(scorer, structs.replace(calm, source="docker"), 60.0, on=REFS[0])
+    assert passes(scorer, calm, 60.0)
     assert not scorer.is_dirty
     with patch.object(ScoredEntity, "judge", autospec=True, side_effect=ScoredEntity.judge) as judge:
         for name in ("", "nothing"):

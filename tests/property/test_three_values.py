@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec import structs
 
@@ -143,6 +143,7 @@ def test_a_figure_without_a_finding_that_is_not_known_is_no_finding(check_id: st
 
 
 @given(check_ids, given_values)
+@example("KG-102", ["beyond", "unread"])
 def test_a_restart_publishes_nothing_for_any_of_the_three_values(check_id: str, values: list[str]) -> None:
     story = Story(check_id)
     story.pulses(*values, *(["null"] * 40 if "null" in values else []))

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from kgents_shared.bus.client import Bus
+from kgents_shared.bus.delivery import DELAYED, Delivery
 from kgents_shared.bus.publish import Publisher
 from kgents_shared.bus.state_table import BACKLOG_MAX
 from kgents_shared.contract import subjects
@@ -43,6 +44,7 @@ class Echo:
         self.publishes = publishes
         self.dirty: dict[Ref, str] = {}
         self.samples: list[Pulse] = []
+        self.asked: list[str] = []
         self.ticks_ns: list[int] = []
         self.of_each_tick: dict[Ref, str] = {}
         self.away_ns: list[tuple[int, int]] = []
@@ -81,8 +83,11 @@ class Echo:
                 self.dirty[change.new.ref] = change.new.status
 
     async def read_pulses(self) -> None:
-        async for sample in self.pulses.items():
-            self.samples.append(sample.message)
+        await self.pulses.read(lambda sample: self.samples.append(sample.message), self.passes)
+
+    def passes(self, pulse: Pulse, delivery: Delivery) -> bool:
+        self.asked.append(delivery.subject)
+        return pulse.ref.name == "passes"
 
     async def publish(self) -> None:
         async for entity in self.follower.desired():
@@ -116,10 +121,10 @@ async def report(publisher: Publisher, *entities: Entity) -> None:
         await publisher.send(subject_of(entity), encode(entity), {}, lambda _: None)
 
 
-async def sample(publisher: Publisher, name: str) -> None:
-    ref = make_ref(name)
-    pulse = ResourcePulse(ref=ref, source="k8s", timestamp=datetime.now(UTC), interval_s=5.0)
-    await publisher.send_one(ref.subject("pulse", source="k8s"), encode(pulse), {})
+async def sample(publisher: Publisher, name: str, *, on: str = "", headers: dict[str, str] | None = None) -> None:
+    """One of an entity, on the subject of that one or of another."""
+    pulse = ResourcePulse(ref=make_ref(name), source="k8s", timestamp=datetime.now(UTC), interval_s=5.0)
+    await publisher.send_one(make_ref(on or name).subject("pulse", source="k8s"), encode(pulse), headers or {})
 
 
 async def test_what_is_there_and_what_comes_is_published(bus: Bus, publisher: Publisher, tmp_path: Path) -> None:
@@ -157,6 +162,20 @@ async def test_what_cannot_be_read_is_counted_kept_and_passed_over(
             return len(await dead_letters(bus, "shared")) == 2
 
         await eventually(kept)
+
+
+async def test_a_sample_that_passes_is_not_taken_and_one_that_waited_does_not(
+    bus: Bus, publisher: Publisher, tmp_path: Path
+) -> None:
+    echo = Echo()
+    async with following(echo, bus, tmp_path) as context:
+        await sample(publisher, "passes")
+        await sample(publisher, "passes", headers={DELAYED: "20.0"})
+        await sample(publisher, "other", on="foreign")
+        await sample(publisher, "last")
+        await eventually(lambda: [each.ref.name for each in echo.samples] == ["passes", "last"])
+        assert echo.asked == [make_ref(each).subject("pulse", source="k8s") for each in ("passes", "foreign", "last")]
+        assert context.dead_letters.count == 1
 
 
 async def test_the_watermark_is_what_was_read_once_it_is_published(

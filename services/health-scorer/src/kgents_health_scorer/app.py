@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import TypeVar
 
 from kgents_health_scorer.alerts import alert_same
@@ -10,6 +9,7 @@ from kgents_health_scorer.config import Config
 from kgents_health_scorer.metrics import of_alerts, of_health
 from kgents_health_scorer.reducer import Scorer
 from kgents_health_scorer.same import health_same
+from kgents_health_scorer.source import evidence_of, time_of
 from kgents_shared.bus.state_table import StateTable
 from kgents_shared.bus.state_view import Change
 from kgents_shared.bus.time_slice import TimeSlice
@@ -18,10 +18,11 @@ from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.codec import ALERT, HEALTH, PULSE, TOPOLOGY
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.health import Health
+from kgents_shared.contract.pulse import Pulse
 from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.contract.vocabulary import kinds
-from kgents_shared.runtime.follower import Follower
-from kgents_shared.runtime.series import Sample
+from kgents_shared.runtime.follower import Follower, Sample
+from kgents_shared.runtime.series import Sample as Measured
 from kgents_shared.runtime.service import Access, Context, Service
 
 M = TypeVar("M", Health, Alert)
@@ -39,7 +40,7 @@ async def run(context: Context[Config]) -> None:
         tasks.create_task(scoring.follow_pulses())
         await scoring.pulses.caught_up.wait()
         scoring.follower.begin()
-        scoring.scorer.caught_up(_time(scoring.follower.server_ns()))
+        scoring.scorer.caught_up(time_of(scoring.follower.server_ns()))
         tasks.create_task(scoring.watch_losses())
         tasks.create_task(scoring.publish())
         with context.telemetry.showing(scoring.metrics):
@@ -92,23 +93,26 @@ class _Scoring:
     def _on_topology(self, change: Change[TopologyEntity]) -> None:
         if (known := change.new or change.old or change.removal) is not None:
             evidence = f"KGENTS_TOPOLOGY:{change.seq}"
-            self.scorer.on_topology(change.new, known.ref, now=_time(change.time_ns), evidence=evidence)
+            self.scorer.on_topology(change.new, known.ref, now=time_of(change.time_ns), evidence=evidence)
 
     async def follow_pulses(self) -> None:
         """Take each sample."""
-        async for sample in self.pulses.items():
-            evidence = f"KGENTS_PULSE:{sample.seq}"
-            now = _time(sample.time_ns)
-            self.scorer.on_pulse(sample.message, now=now, evidence=evidence, delay_s=sample.delay_s)
+        calms, on_pulse = self.scorer.calms, self.scorer.on_pulse
+
+        def take(sample: Sample[Pulse]) -> None:
+            now, evidence = time_of(sample.time_ns), evidence_of(sample.seq)
+            on_pulse(sample.message, now=now, evidence=evidence, delay_s=sample.delay_s)
+
+        await self.pulses.read(take, lambda pulse, at: calms.take(at.subject, pulse, at.time_ns, at.seq))
 
     async def watch_time(self) -> None:
         """Notice samples that are missing and conditions that last too long."""
         async for now_ns in self.follower.ticks(self.context.config.tick_interval_s):
             time_slice = TimeSlice()
-            while self.scorer.tick(_time(now_ns)):
+            while self.scorer.tick(time_of(now_ns)):
                 await time_slice.checkpoint()
 
-    def metrics(self) -> Iterator[Sample]:
+    def metrics(self) -> Iterator[Measured]:
         """Health and alerts as they are published; only while this instance judges the cluster."""
         cluster = self.context.cluster
         row = self.health.rows.get(Ref(cluster, kinds.CLUSTER, cluster).subject("health"))
@@ -130,10 +134,6 @@ def _put(table: StateTable[M], subject: str, message: M) -> None:
         table.remove(subject, message)
     else:
         table.put(subject, message)
-
-
-def _time(time_ns: int) -> datetime:
-    return datetime.fromtimestamp(time_ns / 1e9, UTC)
 
 
 SERVICE = Service(

@@ -11,6 +11,8 @@ from typing import Final, Self
 
 from kgents_shared.contract.health import Baseline, Edge
 
+AHEAD: Final = 16
+"""Samples that may wait to be learnt together."""
 VERSION: Final = 1
 MEMORY_S: Final = 7_200.0
 """The time that what is usual is the mean of, later samples counting more."""
@@ -68,11 +70,11 @@ class Past:
 
     @property
     def is_learnt(self) -> bool:
-        return _is_learnt(self.samples, self.seconds)
+        return self.samples >= LEARNT_SAMPLES and self.seconds >= LEARNT_S
 
     @property
     def _width(self) -> float:
-        return max(SIGMA * self.spread, SPREAD_MIN)
+        return _width(self.spread)
 
     def spreads_above(self, value: float, resolution: float) -> float:
         """How many spreads a value is above what is usual; negative below."""
@@ -95,24 +97,25 @@ class Past:
             self._is_repeated = False
             return
         scaled = _scaled(value, resolution)
-        apart = scaled - self.centre if self.samples else 0.0
         if not self.samples:
             self.centre = scaled
-        slower = 1.0 if adopted_s is None else SLOWER
-        weight = max(min(interval_s / MEMORY_S, 1.0), 1 / (self.samples + 1)) * slower
-        most = CLIP * self._width
+        apart = scaled - self.centre
+        self.samples = samples = self.samples + 1
+        self.seconds += interval_s
+        weight = max(min(interval_s / MEMORY_S, 1.0), 1 / samples)  # at first the mean
+        if adopted_s is not None:
+            weight *= SLOWER
+        most = CLIP * _width(self.spread)
         clipped = apart if -most <= apart <= most else math.copysign(most, apart)
         self.centre += weight * clipped
         self.spread += weight * (abs(clipped) - self.spread)
-        self.samples += 1
-        self.seconds += interval_s
-        self._adopt(scaled, interval_s, adopted_s)
-
-    def _adopt(self, scaled: float, interval_s: float, adopted_s: float | None) -> None:
-        """Begin again with what has been found for long enough."""
         if adopted_s is None:
             self.found = None
-            return
+        else:
+            self._adopt(scaled, interval_s, adopted_s)
+
+    def _adopt(self, scaled: float, interval_s: float, adopted_s: float) -> None:
+        """Begin again with what has been found for long enough."""
         self.found = self.found or _Found()
         self.found.take(scaled, interval_s)
         if self.found.seconds >= adopted_s:
@@ -125,12 +128,39 @@ class Past:
         if known is None or not _is_learnt(known.samples, known.seconds):
             step_s = self.seconds - (known.seconds if known is not None else 0.0)
             return self.is_learnt or step_s >= LEARNT_S / 4
-        width, was = self._width, max(SIGMA * known.spread, SPREAD_MIN)
-        found_s = self.found.seconds if self.found is not None else 0.0
-        if found_s >= known.found_s + LEARNT_S or (known.found_s and not found_s):
+        if self.found is not None or known.found_s:
+            found_s = self.found.seconds if self.found is not None else 0.0
+            if found_s >= known.found_s + LEARNT_S or (known.found_s and not found_s):
+                return True
+        if known.seconds < MEMORY_S and self.seconds >= 2 * known.seconds:
             return True
-        is_older = self.seconds >= 2 * known.seconds and known.seconds < MEMORY_S
-        return is_older or abs(self.centre - known.centre) > width / 2 or not 0.6 < width / was < 1.6
+        width = self._width
+        return abs(self.centre - known.centre) > width / 2 or not 0.6 < width / _width(known.spread) < 1.6
+
+    def certain(self, interval_s: float) -> int:
+        """How many of the next samples may be learnt, AHEAD at most, before `has_moved`, whatever they are."""
+        known = self.published
+        if known is None or not _is_learnt(known.samples, known.seconds):
+            known_s = known.seconds if known is not None else 0.0
+            return self._samples_until(min(LEARNT_S, known_s + LEARNT_S / 4), interval_s)
+        if self.found is not None or known.found_s:
+            return 0
+        count = AHEAD if known.seconds >= MEMORY_S else self._samples_until(2 * known.seconds, interval_s)
+        while count and not self._stays_near(known, count, interval_s):
+            count //= 2
+        return count
+
+    def _samples_until(self, seconds: float, interval_s: float) -> int:
+        """How many samples it takes at most until so much is not yet reached, AHEAD at most."""
+        return max(0, min(AHEAD, math.ceil((seconds - self.seconds) / interval_s - 1e-6) - 1))
+
+    def _stays_near(self, known: Baseline, count: int, interval_s: float) -> bool:
+        """Whether so many samples leave centre and spread near to what was published, whatever they are."""
+        weight = max(interval_s / MEMORY_S, 1 / (self.samples + 1))
+        grows = (1 + SIGMA * CLIP * weight) ** count  # the spread does at most, and shrinks by no more
+        most, least = self._width * grows, _width(self.spread / grows)
+        apart = abs(self.centre - known.centre) + count * weight * CLIP * most
+        return apart < 0.49 * least and 0.61 * _width(known.spread) < least and most < 1.59 * _width(known.spread)
 
     def record(self, check: str, source: str, edge: Edge | None) -> Baseline | None:
         """What to publish: the last record, as long as it holds; None if it is not worth one yet."""
@@ -156,5 +186,9 @@ def _is_learnt(samples: int, seconds: float) -> bool:
     return samples >= LEARNT_SAMPLES and seconds >= LEARNT_S
 
 
+def _width(spread: float) -> float:
+    return SIGMA * spread if SIGMA * spread > SPREAD_MIN else SPREAD_MIN
+
+
 def _scaled(value: float, resolution: float) -> float:
-    return math.log(max(value, 0.0) + resolution)
+    return math.log((value if value > 0.0 else 0.0) + resolution)

@@ -83,6 +83,11 @@ class Window:
         if not self.is_lapsed:
             self.unknown_since = None
 
+    @property
+    def is_calm(self) -> bool:
+        """Whether another good sample changes nothing but the samples."""
+        return self._calm_below > float("-inf")
+
     def stays_calm(self, check: FigureCheck, value: float, evidence: str) -> bool:
         """Take the next sample if it is as good as those before, else do nothing. The same as `push`, only quicker.
 

@@ -55,7 +55,12 @@ class Figures:
                 yield figure
 
     def learning(self, checks: Iterable[SeriesCheck]) -> list[str]:
-        """Checks that do not know yet what is usual, of nothing that they compare with it."""
+        """Checks that do not know yet what is usual, of nothing that they compare with it.
+
+        Which figures there are is known once a pulse was read: until then they are those from before a restart.
+        """
+        if self._remembered.learning and not any(each.is_read for each in self._sources.values()):
+            return [each.id for each in checks if each.id in self._remembered.learning]
         asked = ((each, self._pasts(each)) for each in checks if each.usual is not None)
         return [each.id for each, pasts in asked if pasts and not any(past.is_learnt for past in pasts)]
 

@@ -13,16 +13,17 @@ from typing import Final
 
 from kgents_health_scorer import aggregate, recurrence
 from kgents_health_scorer.aggregate import Change, Cluster
-from kgents_health_scorer.alerts import PENDING, expiry, next_alert, removal
+from kgents_health_scorer.alerts import PENDING, removal
 from kgents_health_scorer.attested import Away
+from kgents_health_scorer.calms import Calms
 from kgents_health_scorer.checks.check import Check
 from kgents_health_scorer.debounce import LONG_AGO, SAMPLES
 from kgents_health_scorer.eviction import eviction_of, served_by
 from kgents_health_scorer.family import Family
+from kgents_health_scorer.published import alerts_of, health_of
 from kgents_health_scorer.restored import remember_reason, window_of
 from kgents_health_scorer.root import Unwell, roots, same_origin
 from kgents_health_scorer.scored_entity import ScoredEntity
-from kgents_health_scorer.sentences import of_health
 from kgents_health_scorer.traffic import SAMPLE_S
 from kgents_health_scorer.verdict import WELL, Checks, Verdict, checks_of
 from kgents_health_scorer.walk import Walks
@@ -73,6 +74,8 @@ class Scorer:
         self._gone: OrderedDict[Ref, ScoredEntity] = OrderedDict()  # not yet taken
         self._dirty: OrderedDict[Ref, datetime] = OrderedDict()  # → when to judge it; LONG_AGO: as of its last message
         self._walks = Walks(self._entities)
+        self.calms = Calms()
+        """Takes samples that say nothing new, before they come here."""
         self._clusters: dict[str, Cluster] = {}
         self._dirty_clusters: set[str] = set()
         self._unwell: dict[str, dict[Ref, Unwell]] = {}  # by cluster
@@ -126,6 +129,7 @@ class Scorer:
             if ref in self._gone:
                 scored.succeed(self._gone.pop(ref))
         before = scored.entity
+        self.calms.drop(scored.sources.calms())
         self._family.place(entity)
         scored.take_entity(entity, now, evidence)
         self._dirty.setdefault(ref, LONG_AGO)
@@ -161,14 +165,17 @@ class Scorer:
         if scored is None:
             self._unmatched_entity(ref).take_pulse(pulse, self._checks_of(ref.kind), now, evidence, delay_s)
             return
+        scored.note_away(self._away)
         if scored.take_pulse(pulse, self._checks_of(ref.kind), now, evidence, delay_s):
             self._dirty.setdefault(ref, LONG_AGO)
+        self.calms.add(scored.sources.calms())
         self._walks.note(scored)
 
     def was_away(self, begin_ns: int, end_ns: int) -> None:
         """Nothing was stored meanwhile: no source is silent for that, and what changed is published soon."""
         begin, end = (datetime.fromtimestamp(each / 1e9, UTC) for each in (begin_ns, end_ns))
         self._away = self._away.then(begin, end)
+        self.calms.close()
 
     def tick(self, now: datetime) -> bool:
         """Let time pass: samples may be missing now, and a state may have lasted too long.
@@ -197,6 +204,8 @@ class Scorer:
         self._unmatched.pop(ref, None)
         self._dirty.pop(ref, None)
         if (scored := self._entities.pop(ref, None)) is not None:
+            self.calms.drop(scored.sources.calms())
+            scored.settle()
             scored.now = max(scored.now, now)
             self._gone[ref] = scored
             self._touch([*self._family.touched(ref, scored.entity, None)], now)
@@ -224,7 +233,7 @@ class Scorer:
         return scored.entity if (scored := self._entities.get(ref)) is not None else None
 
     def _measured(self, ref: Ref) -> frozenset[str]:
-        return scored.measured() if (scored := self._entities.get(ref)) is not None else frozenset()
+        return scored.sources.measured(scored.uid) if (scored := self._entities.get(ref)) is not None else frozenset()
 
     def _unmatched_entity(self, ref: Ref) -> ScoredEntity:
         if (known := self._unmatched.get(ref)) is not None:
@@ -326,7 +335,7 @@ class Scorer:
         self._note_pod(scored, scored.now, is_bad=bool(verdict.reasons))
         self._note_unwell(scored, entity, verdict)
         self._count_known(scored, (verdict.level, verdict.score))
-        messages: list[Health | Alert] = [_health(scored, entity, verdict), *_alerts(scored, verdict)]
+        messages: list[Health | Alert] = [health_of(scored, entity, verdict), *alerts_of(scored, verdict)]
         self._walks.note(scored)
         return messages
 
@@ -360,41 +369,3 @@ class Scorer:
         self._cluster(scored.ref.cluster).count(Change(scored.ref.kind, scored.counted, after, scored.now))
         self._dirty_clusters.add(scored.ref.cluster)
         scored.counted = after
-
-
-def _health(scored: ScoredEntity, entity: TopologyEntity, verdict: Verdict) -> Health:
-    if verdict.level != scored.level:
-        scored.level = verdict.level
-        scored.since = scored.now
-    return Health(
-        text=of_health(entity, verdict.level, verdict.reasons, verdict.learning),
-        ref=scored.ref,
-        score=verdict.score,
-        level=verdict.level,
-        reasons=verdict.reasons,
-        evaluated=verdict.evaluated,
-        applicable=verdict.applicable,
-        since=scored.since,
-        uid=entity.uid,
-        observed=scored.observed(entity),
-        recurrences=[*scored.history.recurrences.values()],
-        baselines=scored.baselines(),
-        learning=verdict.learning,
-    )
-
-
-def _alerts(scored: ScoredEntity, verdict: Verdict) -> list[Alert]:
-    """What has become of the entity's alerts; `scored.alerts` is brought up to date."""
-    findings = {each.check.id: each for each in verdict.findings if each.check.alerts and not each.is_covered}
-    messages = []
-    for check_id in {**scored.alerts, **findings}:
-        before = scored.alerts.get(check_id)
-        after = next_alert(scored.ref, findings.get(check_id), before, scored.now)
-        if after is None and before is not None:
-            del scored.alerts[check_id]
-            messages.append(removal(before))
-        elif after is not None and after is not before:
-            scored.alerts[check_id] = after
-            messages.append(after)
-    scored.expect([end for alert in scored.alerts.values() if (end := expiry(alert)) is not None])
-    return messages

@@ -12,14 +12,15 @@ from msgspec import UNSET, structs
 
 from kgents_health_scorer import found
 from kgents_health_scorer.attested import Attested, Away
-from kgents_health_scorer.checks.check import Kin, SampleCheck, SeriesCheck, State, StateCheck
-from kgents_health_scorer.checks.status import SILENT, UNKNOWN
+from kgents_health_scorer.checks.check import Kin, SampleCheck, SeriesCheck, State
+from kgents_health_scorer.checks.status import UNKNOWN
 from kgents_health_scorer.debounce import LONG_AGO, Window
 from kgents_health_scorer.figures import Figures
 from kgents_health_scorer.history import History
 from kgents_health_scorer.kinship import by_figure, related, restarted
-from kgents_health_scorer.series import Judging, Remembered, Track, miss
-from kgents_health_scorer.source import SKEW, TRAFFIC, UNKNOWN_AFTER_S, Source, name_of
+from kgents_health_scorer.series import Judging, Remembered, Track
+from kgents_health_scorer.source import SKEW, TRAFFIC, Source, name_of
+from kgents_health_scorer.sources import Sources
 from kgents_health_scorer.standing import Standing
 from kgents_health_scorer.verdict import Checks, Finding, Verdict, is_plain, verdict_of
 from kgents_shared.contract.alert import Alert
@@ -42,7 +43,6 @@ class ScoredEntity:
         "_is_judged",
         "_named",
         "_remembered",
-        "_sources",
         "_turns_at",
         "alerts",
         "attested",
@@ -55,6 +55,7 @@ class ScoredEntity:
         "ref",
         "restored",
         "since",
+        "sources",
         "standing",
         "uid",
     )
@@ -78,7 +79,7 @@ class ScoredEntity:
         self.history = History()
         self.standing = Standing()
         self.restored: Observed | None = None
-        self._sources: dict[str, Source] = {}
+        self.sources = Sources()
         self._ahead: dict[str, Source] = {}  # of an incarnation that is not in the topology (yet)
         self._is_judged = False
         self._expires: datetime | None = None  # when the first of its resolved alerts does
@@ -92,17 +93,18 @@ class ScoredEntity:
 
     def take_entity(self, entity: TopologyEntity, now: datetime, evidence: str) -> None:
         """Take over the entity as the topology has it. Old samples do not apply to another incarnation (uid)."""
+        self.settle()
+        self.sources.close()
         is_renewed = bool(self.uid and entity.uid and self.uid != entity.uid)
         if is_renewed:
             self._remembered.clear()
             self._named.clear()
-            known = (*self._sources.items(), *self._ahead.items())
-            self._sources = {name: each for name, each in known if each.uid == entity.uid}
+            known = (*self.sources.items(), *self._ahead.items())
+            self.sources = Sources((name, each) for name, each in known if each.uid == entity.uid)
             self._ahead.clear()
         is_changed = self.standing.change(None if is_renewed else self.entity, entity, entity.at or now)
         if is_changed and self.entity is not None and entity.status == "running":  # until now it was not measured
-            for source in self._sources.values():
-                source.wait_again(now)
+            self.sources.wait_again(now)
         self.entity = entity
         self.uid = entity.uid or self.uid
         self._entity_evidence = evidence
@@ -115,13 +117,15 @@ class ScoredEntity:
         only shows that this is not silent, as after its host's clock ran ahead and was set right.
         One that waited for NATS for longer than an interval is history: it shows only that its source is not silent.
         """
-        sources = self._ahead if self.uid and pulse.uid not in ("", self.uid) else self._sources
+        self.settle()
+        sources = self._ahead if self.uid and pulse.uid not in ("", self.uid) else self.sources
         source = sources.get(name := name_of(pulse))
         is_older = source is not None and pulse.timestamp <= source.timestamp
         if is_older or pulse.timestamp > now + SKEW:
             return source is not None and is_older and source.wait_again(now)
         matters = not self._is_judged or self._has_suspects or (self._expires is not None and self._expires <= now)
         if source is None or (pulse.uid and source.uid and pulse.uid != source.uid):
+            self.sources.close()
             source = sources[name] = Source(pulse.uid, evidence)
         matters |= source.deadline <= now or not source.is_read
         source.note(pulse, now, evidence)
@@ -134,17 +138,23 @@ class ScoredEntity:
         if isinstance(pulse, TrafficPulse):
             minute = source.minute.add(pulse, checks.sample_s)
             return matters if minute is None else self._take_series(checks, minute, source, now) or matters
+        matters |= self._take_figures(checks, pulse, source, now)
+        matters |= self._take_series(checks, pulse, source, now)
+        if sources is self.sources and self._is_settled and not delay_s:
+            source.expect_calm(pulse, checks, now)
+        return matters
+
+    def _take_figures(self, checks: Checks, pulse: Pulse, source: Source, now: datetime) -> bool:
+        matters = False
         for check in checks.samples:
             value = check.value(pulse)
             window = source.windows.get(check.id)
-            if window is None:
-                if value is not UNSET or self._remembered.tracks:  # else it never applied
-                    matters |= self._take_figure(check, value, pulse, source, now)
-            elif value is None or value is UNSET or pulse.read_at or not window.stays_calm(check, value, evidence):
-                matters |= self._take_figure(check, value, pulse, source, now)
-            else:
+            number = value if isinstance(value, float | int) and not pulse.read_at else None
+            if window is not None and number is not None and window.stays_calm(check, number, source.evidence):
                 window.read_at = pulse.timestamp
-        return self._take_series(checks, pulse, source, now) or matters
+            elif window is not None or value is not UNSET or self._remembered.tracks:  # else it never applied
+                matters |= self._take_figure(check, value, pulse, source, now)
+        return matters
 
     def _take_series(self, checks: Checks, pulse: Pulse, source: Source, now: datetime) -> bool:
         matters, how = False, Judging(source.evidence, source.unknown_after, self._is_judged)
@@ -172,6 +182,16 @@ class ScoredEntity:
             window.read_at = read_at
         return is_first or not (was_quiet and window.is_quiet)
 
+    def settle(self) -> None:
+        """Take over what samples that said nothing new have left with its sources. Comes before anything else."""
+        self.now = max(self.now, self.sources.settle())
+
+    @property
+    def _is_settled(self) -> bool:
+        """Whether another sample like the last may say nothing new."""
+        is_waiting = not self._is_judged or self._has_suspects or self._expires is not None
+        return not is_waiting and not self._remembered.tracks and self.attested.passes(self.now)
+
     def attest(self, unattested_by: Iterable[str], now: datetime, until: datetime | None, away: Away) -> None:
         """Take note of the sources that do not attest it now, and of the time.
 
@@ -179,18 +199,22 @@ class ScoredEntity:
         `until` they ceased to, also for a scorer that was restarted since. A source that attests it again has as long
         for its next sample as after any other, and so has each after NATS was `away`, unless it was silent before.
         """
+        self.now = max(self.now, self.sources.hear())
         again = self.attested.note(unattested_by, self.entity.sources if self.entity is not None else (), now)
-        for name, source in self._sources.items():
+        for name, source in self.sources.items():
             if name.removesuffix(TRAFFIC) in again:
                 source.wait_again(now)
-        if self.attested.note_away(away):
-            for source in self._sources.values():
-                if source.deadline > away.begin:
-                    source.wait_again(away.end)
+        self.note_away(away)
         if self.attested.passes(now):
             self.now = max(self.now, now)
         elif until is not None:
             self.now = max(self.now, min(now, until))
+
+    def note_away(self, away: Away) -> None:
+        """Take note that NATS was away, before anything of the time since."""
+        if self.attested.note_away(away):
+            self.now = max(self.now, self.sources.hear())
+            self.sources.wait_again(away.end, unless_silent=away.begin)
 
     def _window(self, source: Source, check: SampleCheck) -> Window:
         if check.id not in source.windows:
@@ -220,7 +244,7 @@ class ScoredEntity:
 
     def remember_silence(self, source: str, evidence: str) -> None:
         """Go on from a source that was silent before a restart; `evidence` is its last message."""
-        self._sources[source] = Source(self.uid, evidence)
+        self.sources[source] = Source(self.uid, evidence)
 
     def remember_unknown(self, figures: Iterable[UnknownFigure]) -> None:
         """Go on from figures that were not known before a restart."""
@@ -232,6 +256,7 @@ class ScoredEntity:
         self.history.recurrences = {each.check: each for each in health.recurrences}
         for baseline in health.baselines:
             self._remembered.past(baseline)
+        self._remembered.learning = frozenset(health.learning)
         self.restored = health.observed or Observed("running", incarnation=health.uid)
         if (observed := health.observed) is not None:
             self.history.restarts, self.history.incarnation = observed.restarts, observed.incarnation
@@ -246,10 +271,12 @@ class ScoredEntity:
 
     def judge(self, entity: TopologyEntity, checks: Checks, kin: Kin, calm: timedelta) -> Verdict:
         """The verdict now; also sets `due`."""
+        self.settle()
         self._resume(entity, calm)
         self._is_judged = True
-        self._miss_calls(entity, checks)
-        sources = self._sources_of_this_incarnation()
+        if entity.status == "unknown":
+            self.sources.miss_calls(checks, self._remembered, self.now)
+        sources = self.sources.of(self.uid)
         # An application that serves nothing sends no traffic: whether it is silent is for its collector to say.
         late = {name for name, each in sources.items() if each.deadline <= self.now and not name.endswith(TRAFFIC)}
         silent = tuple(sorted(late - self.attested.unattested_by))
@@ -278,14 +305,6 @@ class ScoredEntity:
             [related(each, entity, kin) for each in findings], evaluated, applicable, figures.learning(series)
         )
 
-    def _miss_calls(self, entity: TopologyEntity, checks: Checks) -> None:
-        """Once nothing was received of an application for long, what was found of its calls is not known any more."""
-        if entity.status == "unknown":
-            of_calls = {each.id for each in checks.series if each.of_calls}
-            late = [each.series.tracks for each in self._sources.values() if each.deadline <= self.now]
-            for tracks in (*late, self._remembered.tracks):
-                miss(tracks, of_calls, self.now, timedelta(seconds=UNKNOWN_AFTER_S))
-
     def _by_figures(
         self, figures: Figures, asked: Iterable[SampleCheck], series: Iterable[SeriesCheck]
     ) -> Iterator[Finding]:
@@ -301,11 +320,12 @@ class ScoredEntity:
         """Whether another verdict would find nothing still, by time and what attests it alone. Also sets `due`."""
         if not self._is_calm or self.alerts:
             return False
-        deadlines = [each.deadline for each in self._sources_of_this_incarnation().values()]
+        deadlines = [each.deadline for each in self.sources.of(self.uid).values()]
         next_change = min((*deadlines, self._turns_at) if self._turns_at is not None else deadlines, default=None)
         if next_change is not None and next_change <= self.now:
             return False
         self.due = next_change if self.attested.passes(self.now) else self.attested.resumes_at
+        self.sources.review(is_settled=self._is_settled, due=self.due)
         return True
 
     def expect(self, ends: Sequence[datetime]) -> None:
@@ -313,6 +333,7 @@ class ScoredEntity:
         self._expires = min(ends, default=None)
         if ends and self.attested.passes(self.now):
             self.due = min([*ends, *([self.due] if self.due is not None else [])])
+        self.sources.review(is_settled=self._is_settled, due=self.due)
 
     def _resume(self, entity: TopologyEntity, calm: timedelta) -> None:
         """Before the first verdict, and of each incarnation: how long its state has lasted, and its past."""
@@ -346,23 +367,13 @@ class ScoredEntity:
         of, last_exit = self.history.incarnation, self.history.last_exit
         return Observed(entity.status, entity.reason, *since, restarts, of, past.lost_service, last_exit, evicted)
 
-    def measured(self) -> frozenset[str]:
-        """The checks that are judged by its figures."""
-        sources = self._sources_of_this_incarnation().values()
-        by_series = (check_id for each in sources for check_id, _ in each.series.tracks)
-        return frozenset(check_id for each in sources for check_id in each.windows) | frozenset(by_series)
-
     def found_edges(self) -> tuple[tuple[str, Edge], ...]:
         """Check and connection of everything that is found on a connection, whether or not its finding names it."""
-        return Figures(self._sources_of_this_incarnation(), self._remembered).found_edges()
+        return Figures(self.sources.of(self.uid), self._remembered).found_edges()
 
     def baselines(self) -> list[Baseline]:
         """What is usual for it, to publish."""
-        return Figures(self._sources, self._remembered).baselines()
-
-    def _sources_of_this_incarnation(self) -> dict[str, Source]:
-        """Those whose last pulse is not of another one: a late one of the old, or one ahead of the topology."""
-        return {name: each for name, each in self._sources.items() if not self.uid or each.uid in ("", self.uid)}
+        return Figures(self.sources, self._remembered).baselines()
 
     def _next_change(self, state: State, checks: Checks, sources: Iterable[Source], calm: timedelta) -> datetime | None:
         if not self.attested.passes(self.now):
@@ -383,14 +394,6 @@ class ScoredEntity:
             if (found := check.find(state)) is not None:
                 text = check.sentence(self.ref, found)
                 unknown = [*state.unknown] if check.id == UNKNOWN else []
-                evidence = self._evidence(check, state)
+                evidence = self.sources.evidence(state, check) or self._entity_evidence
                 reason = Reason(check.id, text, check.severity, value=found, evidence=evidence, unknown=unknown)
                 yield Finding(check, reason)
-
-    def _evidence(self, check: StateCheck, state: State) -> str:
-        if check.id == SILENT:  # the last message before it
-            return self._sources[state.silent[0]].evidence
-        if check.id == UNKNOWN:
-            sources = (each for each in self._sources.values() if each.has_lapsed)
-            return next((each.evidence for each in sources), self._entity_evidence)
-        return self._entity_evidence

@@ -119,9 +119,13 @@ def _unusual(usual: Usual, value: float, sample: Sample, past: Past) -> float:
 
 
 def _away(usual: Usual, value: float, least_apart: float, past: Past) -> float:
+    if value < usual.least:
+        return 0.0
     away = past.spreads_above(value, usual.resolution) * (1 if usual.way == "above" else -1)
+    if away <= 0:
+        return 0.0
     apart = abs(value - past.usual(usual.resolution))
-    return away if away > 0 and value >= usual.least and apart >= max(usual.least_apart, least_apart) else 0.0
+    return away if apart >= max(usual.least_apart, least_apart) else 0.0
 
 
 def surely(histogram: Histogram) -> float:
@@ -138,10 +142,12 @@ def _text(check: SeriesCheck, ref: Ref, sample: Sample, past: Past) -> str:
 class Remembered:
     """What was published of an entity before a restart, until its sources have sent it again."""
 
-    __slots__ = ("_pasts", "tracks")
+    __slots__ = ("_pasts", "learning", "tracks")
 
     def __init__(self) -> None:
         self._pasts: dict[tuple[str, Key], Baseline] = {}
+        self.learning: frozenset[str] = frozenset()
+        """Checks that did not know what is usual."""
         self.tracks: dict[Key, Track] = {}
         """What was found, also of figures that are compared with thresholds alone."""
 
@@ -171,6 +177,7 @@ class Remembered:
 
     def clear(self) -> None:
         """Forget all: it is of another incarnation."""
+        self.learning = frozenset()
         self._pasts.clear()
         self.tracks.clear()
 

@@ -1,12 +1,15 @@
 """One source of pulses of one entity: its last pulse, and a window for each figure it measures. Pure."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from kgents_health_scorer.calm import Calm
 from kgents_health_scorer.debounce import LONG_AGO, Window
 from kgents_health_scorer.series import Series
 from kgents_health_scorer.traffic import Minute
-from kgents_shared.contract.pulse import Pulse, TrafficPulse
+from kgents_health_scorer.verdict import Checks
+from kgents_shared.contract.pulse import Pulse, ResourcePulse, TrafficPulse
+from kgents_shared.contract.streams import NAME_BY_SIGNAL
 
 MISSED: Final = 3
 """Samples that must be late in a row before a source counts as silent."""
@@ -23,6 +26,17 @@ SKEW: Final = timedelta(seconds=60)
 
 
 TRAFFIC: Final = " traffic"
+STREAM: Final = NAME_BY_SIGNAL["pulse"]
+
+
+def evidence_of(seq: int) -> str:
+    """How a verdict names a pulse."""
+    return f"{STREAM}:{seq}"
+
+
+def time_of(time_ns: int) -> datetime:
+    """A time of the server's, from Unix nanoseconds."""
+    return datetime.fromtimestamp(time_ns / 1e9, UTC)
 
 
 def name_of(pulse: Pulse) -> str:
@@ -34,6 +48,7 @@ class Source:
     """One source of pulses of an entity, and the last of them."""
 
     __slots__ = (
+        "calm",
         "deadline",
         "evidence",
         "interval_s",
@@ -59,6 +74,7 @@ class Source:
         self.windows: dict[str, Window] = {}  # by check
         self.series = Series()
         self.minute = Minute()
+        self.calm: Calm | None = None  # None: no pulse was such
 
     def note(self, pulse: Pulse, now: datetime, evidence: str) -> None:
         """Take note of the next pulse, apart from its figures."""
@@ -71,6 +87,30 @@ class Source:
         self.timestamp = pulse.timestamp
         self.deadline = now + self.patience
         self.evidence = evidence
+        if self.calm is not None:
+            self.calm.is_open = False
+
+    def hear(self) -> datetime:
+        """Take note of the last sample that said nothing new; returns when it was stored, long ago if there is none."""
+        calm = self.calm
+        if calm is None or not calm.seq:
+            return LONG_AGO
+        now = time_of(calm.time_ns)
+        self.timestamp, self.deadline, self.evidence = calm.timestamp, now + self.patience, evidence_of(calm.seq)
+        calm.seq = 0
+        return now
+
+    def settle(self) -> datetime:
+        """Take over all that such samples have left behind; returns the same."""
+        if self.calm is not None:
+            self.calm.settle()
+        return self.hear()
+
+    def expect_calm(self, pulse: Pulse, checks: Checks, now: datetime) -> None:
+        """The next pulses may say nothing new, if this one was fine."""
+        if isinstance(pulse, ResourcePulse) and self.is_read and all(each.is_calm for each in self.windows.values()):
+            self.calm = self.calm or Calm(pulse)
+            self.calm.open(pulse, checks, self.series.tracks, now, self.patience)
 
     def wait_again(self, now: datetime) -> bool:
         """Give it as long for its next pulse as after any other; returns whether it was silent."""

@@ -1,8 +1,8 @@
 """What checks find of one entity, and what that makes together: findings → score and level → `reducer.py`. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -10,10 +10,23 @@ from kgents_health_scorer import score
 from kgents_health_scorer.checks.check import AgeCheck, Check, RestartCheck, SampleCheck, SeriesCheck, StateCheck
 from kgents_health_scorer.traffic import SAMPLE_S
 from kgents_shared.contract.health import Reason
+from kgents_shared.contract.pulse import Pulse, Reading
 from kgents_shared.contract.topology import TopologyEntity
 
 WELL: Final = ("healthy", 1.0)
 """Level and score of an entity of which nothing is found."""
+
+
+class Limit(NamedTuple):
+    """Where one figure of pulses is fine."""
+
+    reads: Callable[[Pulse, str], Reading]
+    figure: str
+    is_higher_worse: bool
+    badness: float
+    """From which on it may be a finding."""
+    bit: int
+    """That stands for it."""
 
 
 class Checks(msgspec.Struct, frozen=True):
@@ -27,6 +40,8 @@ class Checks(msgspec.Struct, frozen=True):
     by_id: dict[str, Check] = {}
     sample_s: float = SAMPLE_S
     """How long a sample of traffic is."""
+    limits: tuple[Limit, ...] = ()
+    """Those of the samples."""
 
 
 def checks_of(kind: str, checks: Iterable[Check], system: str = "", sample_s: float = SAMPLE_S) -> Checks:
@@ -37,15 +52,23 @@ def checks_of(kind: str, checks: Iterable[Check], system: str = "", sample_s: fl
         if (not check.applies_to or kind in check.applies_to)
         and (not check.systems or not system or system in check.systems)
     ]
+    samples = tuple(check for check in fitting if isinstance(check, SampleCheck))
     return Checks(
         tuple(check for check in fitting if isinstance(check, StateCheck)),
         tuple(check for check in fitting if isinstance(check, AgeCheck)),
-        tuple(check for check in fitting if isinstance(check, SampleCheck)),
+        samples,
         tuple(check for check in fitting if isinstance(check, RestartCheck)),
         tuple(check for check in fitting if isinstance(check, SeriesCheck)),
         {check.id: check for check in fitting},
         sample_s,
+        tuple(_limit(each, 1 << number) for number, each in enumerate(samples)),
     )
+
+
+def _limit(check: SampleCheck, bit: int) -> Limit:
+    # What only reads a figure is asked without the detour: NaN is fine nowhere.
+    reads = check.reads if type(check) is SampleCheck else lambda pulse, _: check.value(pulse)
+    return Limit(reads, check.figure, check.worse == "higher", check.badness(check.thresholds.given[0]), bit)
 
 
 class Finding(msgspec.Struct, frozen=True):

@@ -118,9 +118,18 @@ class Codec(Generic[T]):
             raise MalformedMessageError(f"not a valid {self.signal} message: {_described(error)}") from None
         if known is not None and self._names_of is not None and self._names_of(known) == self._names_of(message):
             return message
-        if subject and (named := self._subject_of(message, subject)) != subject:
-            raise MalformedMessageError(f"not a valid {self.signal} message: {_mismatch(self.signal, named, subject)}")
+        if subject:
+            self.compare(message, subject)
         return message
+
+    def compare(self, message: T, subject: str) -> None:
+        """Compare a message with the subject on which it was found.
+
+        Raises:
+            MalformedMessageError: it is not about what the subject names.
+        """
+        if (named := self._subject_of(message, subject)) != subject:
+            raise MalformedMessageError(f"not a valid {self.signal} message: {_mismatch(self.signal, named, subject)}")
 
 
 def _mismatch(signal: str, named: str, subject: str) -> str:

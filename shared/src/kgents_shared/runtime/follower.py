@@ -16,7 +16,8 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 import msgspec
 
 from kgents_shared.bus.consume import Position, follow
-from kgents_shared.bus.delivery import Delivery
+from kgents_shared.bus.dead_letters import DeadLetters
+from kgents_shared.bus.delivery import DELAYED, Delivery
 from kgents_shared.bus.losses import Absence
 from kgents_shared.bus.sources import ORIGIN
 from kgents_shared.bus.state_table import StateTable
@@ -105,14 +106,20 @@ class Input(Generic[Item]):
     async def items(self) -> AsyncGenerator[Item, None]:
         """The snapshot, then every change, in order. A message that cannot be read becomes a dead letter."""
         time_slice = TimeSlice()
+        async with aclosing(self.batches()) as batches:
+            async for batch in batches:
+                for item in batch:
+                    yield item
+                    if time_slice.is_over:
+                        await time_slice.checkpoint()
+
+    async def batches(self) -> AsyncGenerator[list[Item], None]:
+        """The same, as many at once as have come; they are handled when the next are asked for."""
         async with aclosing(self._batches()) as batches:
             async for batch in batches:
                 if self.caught_up.is_set():
                     self._hear(batch.now_ns)
-                for item in batch.items:
-                    yield item
-                    if time_slice.is_over:
-                        await time_slice.checkpoint()
+                yield batch.items
                 for delivery, reason in batch.malformed:
                     await self._context.dead_letters.publish(delivery, reason)
                 self._note(batch)
@@ -136,6 +143,45 @@ class Input(Generic[Item]):
         if batch.caught_up:
             self.caught_up.set()
         self._changed.set()
+
+
+class Log(Generic[T]):
+    """A log of a follower, and the short way for what says nothing new."""
+
+    def __init__(self, messages: Input[Delivery], codec: Codec[T], dead_letters: DeadLetters) -> None:
+        self.caught_up: Final = messages.caught_up
+        """Set when the owner has handled everything that was stored at the start."""
+        self._messages = messages
+        self._codec = codec
+        self._dead_letters = dead_letters
+        self._crossing = Crossing()
+
+    async def read(
+        self, take: Callable[[Sample[T]], None], passes: Callable[[T, Delivery], bool] = lambda *_: False
+    ) -> None:
+        """Hand the last message of each subject, then every later one, to `take`, in order. Never ends.
+
+        One that cannot be read becomes a dead letter. `passes` is asked of each first that did not wait on its way, and
+        returns whether it is dealt with; only for others it is compared with its subject.
+        """
+        time_slice = TimeSlice()
+        async with aclosing(self._messages.batches()) as batches:
+            async for batch in batches:
+                for each in batch:
+                    try:
+                        message = self._codec.decode(each.payload)
+                        is_late = each.headers is not None and (DELAYED in each.headers or ORIGIN in each.headers)
+                        if not is_late and passes(message, each):
+                            continue
+                        self._codec.compare(message, each.subject)
+                    except UnknownTypeError:
+                        continue
+                    except MalformedMessageError as error:
+                        await self._dead_letters.publish(each, str(error))
+                        continue
+                    take(Sample(message, each.seq, each.time_ns, _delay_s(each, message, self._crossing)))
+                    if time_slice.is_over:
+                        await time_slice.checkpoint()
 
 
 class Follower(Generic[Desired]):
@@ -183,22 +229,20 @@ class Follower(Generic[Desired]):
         is_watched = codec.signal in self._context.service.access.watches
         return self._input(codec, batches, lost if is_watched else None)
 
-    def log(self, codec: Codec[T]) -> Input[Sample[T]]:
+    def log(self, codec: Codec[T]) -> "Log[T]":
         """A log read like a state stream: the last message of each subject, then every later one. No row is kept.
 
         Only the last sample counts, so nothing has to be acknowledged or kept between two runs.
         """
         stream, filters = self._context.reads(codec.signal), [self._filter(codec.signal)]
-        crossing = Crossing()
 
-        async def batches() -> AsyncGenerator[_Batch[Sample[T]], None]:
+        async def batches() -> AsyncGenerator[_Batch[Delivery], None]:
             async with aclosing(follow(self._context.bus, stream, filters, keeps_time=True)) as found:
                 async for each in found:
                     newest_ns = each.deliveries[-1].time_ns if each.deliveries else 0
-                    samples = _decoded(codec, each.deliveries, crossing)
-                    yield _Batch(*samples, newest_ns, each.caught_up, each.position, each.now_ns)
+                    yield _Batch(each.deliveries, [], newest_ns, each.caught_up, each.position, each.now_ns)
 
-        return self._input(codec, batches)
+        return Log(self._input(codec, batches), codec, self._context.dead_letters)
 
     def _filter(self, signal: str) -> str:
         return subjects.pattern(signal, cluster=self._context.cluster)
@@ -270,22 +314,6 @@ class Follower(Generic[Desired]):
             self._published_s = now_s
             status.watermark.update({each.stream: each.position.seq for each in self._inputs if each.position})
         status.lag_s = now_s - self._published_s
-
-
-def _decoded(
-    codec: Codec[T], deliveries: Sequence[Delivery], crossing: Crossing
-) -> tuple[list[Sample[T]], list[tuple[Delivery, str]]]:
-    samples: list[Sample[T]] = []
-    malformed: list[tuple[Delivery, str]] = []
-    for each in deliveries:
-        try:
-            message = codec.decode(each.payload, subject=each.subject)
-            samples.append(Sample(message, each.seq, each.time_ns, _delay_s(each, message, crossing)))
-        except UnknownTypeError:
-            continue
-        except MalformedMessageError as error:
-            malformed.append((each, str(error)))
-    return samples, malformed
 
 
 def _delay_s(delivery: Delivery, message: Any, crossing: Crossing) -> float:

@@ -361,6 +361,10 @@ class SeriesCheck(FigureCheck, frozen=True, kw_only=True):
             calls=counted(sample.calls or 0, "call"),
         ).replace("× of ", "× ")
 
+    def is_fine(self, value: float) -> bool:
+        """Whether a value is no finding, whatever is usual: only a higher one may be."""
+        return self.usual is not None and self.usual.way == "above" and value < self.usual.least
+
     @property
     def shows_value(self) -> bool:
         """What was found is a number of spreads, and its text does not say how many."""

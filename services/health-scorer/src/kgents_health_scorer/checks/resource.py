@@ -16,8 +16,8 @@ def _memory_ratio(pulse: Pulse, name: str) -> Reading:
     if not isinstance(pulse, ResourcePulse) or pulse.memory_limit_bytes == 0:
         return UNSET
     used = field(pulse, name, pulse.memory_bytes)
-    cache = custom(pulse, resource.MEMORY_CACHE_BYTES)
-    if isinstance(used, int | float) and isinstance(cache, int | float):
+    cache = pulse.custom.get(resource.MEMORY_CACHE_BYTES)
+    if cache is not None and isinstance(used, int | float):
         used = max(used - cache, 0)  # it is dropped before anything is killed
     return _ratio(used, field(pulse, resource.MEMORY_LIMIT_BYTES, pulse.memory_limit_bytes))
 
@@ -43,8 +43,8 @@ def _ratio(used: Reading, limit: Reading) -> Reading:
 
 def _error_rate(pulse: Pulse, name: str) -> Reading:
     """With hardly any requests there is no verdict, and none is left open."""
-    requests_per_s = custom(pulse, resource.REQUESTS_PER_SEC)
-    if isinstance(requests_per_s, int | float) and requests_per_s < REQUESTS_MIN_PER_S:
+    requests_per_s = pulse.custom.get(resource.REQUESTS_PER_SEC)
+    if requests_per_s is not None and requests_per_s < REQUESTS_MIN_PER_S:
         return UNSET
     return custom(pulse, name)
 
