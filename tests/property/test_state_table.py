@@ -2,15 +2,17 @@
 
 import asyncio
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
-from kgents_shared.bus import state_audit
+from kgents_shared.bus import compression, state_audit
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig
 from kgents_shared.bus.publish import Publisher
@@ -24,7 +26,7 @@ from support.build import make_entity, make_removal
 from support.nats_server import NatsServer
 from support.running import running
 from support.streams import provision_streams
-from support.waiting import eventually
+from support.waiting import eventually, within
 
 KEYS = ("a", "b", "c.d")
 STATUSES = ("running", "failed", "pending")
@@ -179,3 +181,84 @@ def test_any_interleaving_ends_in_the_model(
                 await asyncio.wait([writer.task])
 
     asyncio.run(scenario())
+
+
+def as_encoded(entity: Entity) -> bytes:
+    return encode(entity)
+
+
+def of_a_newer_version(entity: Entity) -> bytes:
+    return b'{"newer":{"op":"remove"},%b' % encode(entity)[1:]
+
+
+def of_another_program(entity: Entity) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(entity, order="sorted"))
+
+
+def unreadable(entity: Entity) -> bytes:
+    return encode(entity).replace(b'"status":', b'"status":7,"old":')
+
+
+def of_another_subject(entity: Entity) -> bytes:
+    return encode(structs.replace(entity, ref=structs.replace(entity.ref, name="other")))
+
+
+def removed(entity: Entity) -> bytes:
+    return encode(make_removal(entity))
+
+
+written = st.dictionaries(
+    keys,
+    st.tuples(
+        st.sampled_from((as_encoded, of_a_newer_version, of_another_program, unreadable, of_another_subject, removed)),
+        st.sampled_from(STATUSES),
+    ),
+)
+wanted = st.lists(st.dictionaries(keys, st.sampled_from((*STATUSES, "gone"))), max_size=3)
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(written=written, wanted=wanted)
+@example(written={"a": (of_a_newer_version, "running"), "b": (as_encoded, "failed")}, wanted=[{"a": "running"}])
+@example(written={"a": (unreadable, "running"), "b": (removed, "failed")}, wanted=[{"a": "running", "b": "failed"}])
+@pytest.mark.timeout(300)
+def test_a_table_that_compares_bytes_publishes_what_one_that_compares_messages_does(
+    server: NatsServer,
+    monkeypatch: pytest.MonkeyPatch,
+    written: dict[str, tuple[Callable[[Entity], bytes], str]],
+    wanted: list[dict[str, str]],
+) -> None:
+    monkeypatch.setattr(compression, "PLAIN_BYTES", 500)
+
+    async def published(*, is_packed: bool) -> list[tuple[str, str, bytes]]:
+        """What it publishes over what another program has written: name, its expected sequence, payload."""
+        async with Bus(NatsConfig(url=server.url), name="writer") as bus:
+            writer = Writer(bus, bus, next(clusters))
+            if is_packed:
+                writer.table.compress_rows(lambda entity: entity.ref.kind)
+            session = await bus.session()
+            for key, (form, status) in written.items():
+                await session.request(writer.subject(key), form(writer.entity(key, status)))
+            sent: list[tuple[str, str, bytes]] = []
+            send = writer.publisher.send
+
+            async def note(subject: str, payload: bytes, headers: dict[str, str], done: Callable[..., None]) -> None:
+                seq = headers["Nats-Expected-Last-Subject-Sequence"]
+                sent.append((subject.rpartition(".")[2], "0" if seq == "0" else "known", payload))
+                await send(subject, payload, headers, done)
+
+            monkeypatch.setattr(writer.publisher, "send", note)
+            await writer.table.load()
+            async with running(writer.publisher.run(), writer.table.run()):
+                for step in wanted:
+                    for key, status in step.items():
+                        if status != "gone":
+                            writer.table.put(writer.subject(key), writer.entity(key, status))
+                        elif (row := writer.table.rows.get(writer.subject(key))) is not None:
+                            writer.table.remove(writer.subject(key), make_removal(row.message))
+                    async with within(10):
+                        await writer.table.flush()
+            return [(name, seq, payload.replace(writer.cluster.encode(), b"")) for name, seq, payload in sent]
+
+    plain = asyncio.run(published(is_packed=False))
+    assert asyncio.run(published(is_packed=True)) == plain

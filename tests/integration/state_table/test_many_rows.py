@@ -3,6 +3,9 @@
 import asyncio
 import itertools
 
+import pytest
+
+from kgents_shared.bus import compression
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.jetstream import stream_info
 from kgents_shared.bus.publish import WINDOW, Publisher
@@ -16,6 +19,12 @@ from support.waiting import eventually, within
 
 COUNT = 3_000
 Table = StateTable[Entity]
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some rows are kept as they are, and most are compressed."""
+    monkeypatch.setattr(compression, "PLAIN_BYTES", 50_000)
 
 
 def pod(number: int, reason: str = "") -> Entity:

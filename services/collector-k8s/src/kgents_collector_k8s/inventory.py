@@ -6,59 +6,29 @@ changed, and `take` returns those. Fragments are kept compressed: 100,000 pods f
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Final, TypeVar
 
 import msgspec
 
-from kgents_collector_k8s.mapping import kind_of, referenced
+from kgents_collector_k8s.mapping import container, kind_of, referenced
 from kgents_collector_k8s.mapping.fragment import Endpoint, ExternalEndpoint, Fragment, Owner, Selector
 from kgents_collector_k8s.mapping.service import as_published, backed
-from kgents_collector_k8s.scopes import MAKERS
-from kgents_shared.bus.compression import Compression
+from kgents_collector_k8s.scopes import MAKERS, WITHIN
+from kgents_collector_k8s.shelf import Key, Shelf
 from kgents_shared.contract.entity import Connection, Entity, Ref, Value
 from kgents_shared.contract.vocabulary import edges, kinds
 from kgents_shared.contract.vocabulary.attributes import kubernetes as attribute
 from kgents_shared.contract.vocabulary.attributes import otel
 
 E = TypeVar("E", Endpoint, ExternalEndpoint)
-Key = tuple[str, str]
-"""Namespace and name."""
+Place = tuple[str, Key]
+"""An object: its resource and its key."""
 
 OWNED: Final = "metadata.ownerReferences"
 OWNED_THROUGH: Final = "metadata.ownerReferences of the ReplicaSet"
 ROUTED: Final = "EndpointSlice.endpoints"
 SELECTED: Final = "NetworkPolicy.spec.podSelector"
-
-
-class _Shelf:
-    """The fragments of one resource's objects, compressed."""
-
-    def __init__(self) -> None:
-        self._compression: Compression[Fragment] = Compression(Fragment)
-        self._compressed: dict[Key, bytes] = {}
-        self._last: tuple[Key, Fragment] | None = None  # a fragment is often read twice in a row
-
-    def keys(self) -> Collection[Key]:
-        return self._compressed.keys()
-
-    def get(self, key: Key) -> Fragment | None:
-        if self._last is not None and self._last[0] == key:
-            return self._last[1]
-        compressed = self._compressed.get(key)
-        if compressed is None:
-            return None
-        fragment = self._compression.decompress(compressed)
-        self._last = key, fragment
-        return fragment
-
-    def put(self, key: Key, fragment: Fragment) -> None:
-        self._compressed[key] = self._compression.compress(fragment)
-        self._last = key, fragment
-
-    def drop(self, key: Key) -> None:
-        del self._compressed[key]
-        self._last = None
 
 
 class Inventory:
@@ -72,9 +42,9 @@ class Inventory:
         """Whether everything that makes pods is watched: only then may a Service be said to select none."""
         self._cluster = cluster
         self._published = published
-        self._shelves: defaultdict[str, _Shelf] = defaultdict(_Shelf)  # by resource
+        self._shelves: defaultdict[str, Shelf] = defaultdict(Shelf)  # by resource
         self._pods: defaultdict[str, set[Key]] = defaultdict(set)  # by namespace
-        self._owned: defaultdict[str, set[tuple[str, Key]]] = defaultdict(set)  # by the uid of a ReplicaSet
+        self._owned: defaultdict[str, set[Place]] = defaultdict(set)  # by the uid of a ReplicaSet
         self._endpoints: defaultdict[Ref, dict[Key, list[Endpoint]]] = defaultdict(dict)  # by pod and slice
         self._external: defaultdict[Ref, dict[Key, list[ExternalEndpoint]]] = defaultdict(dict)  # by Service and slice
         self._behind: defaultdict[Ref, dict[Key, list[Endpoint | ExternalEndpoint]]] = defaultdict(dict)  # by Service
@@ -82,8 +52,8 @@ class Inventory:
         self._makers: defaultdict[str, dict[tuple[str, Key], dict[str, str]]] = defaultdict(dict)  # by namespace
         self._without: defaultdict[str, set[Ref]] = defaultdict(set)  # Services without endpoints, by namespace
         self._named: Counter[Ref] = Counter()
-        self._primary: dict[Ref, tuple[str, Key]] = {}
-        self._dirty: defaultdict[str, dict[Ref, None]] = defaultdict(dict)  # by kind
+        self._primary: dict[Ref, Place] = {}  # of whole objects: their parts are in the same fragment
+        self._dirty: defaultdict[str, dict[Ref, None]] = defaultdict(dict)  # by kind; a whole stands for its parts
 
     def keys(self, resource: str) -> Collection[Key]:
         """The objects that are known."""
@@ -95,7 +65,7 @@ class Inventory:
         return next((each for each in fragment.entities if each.ref == ref), None) if fragment is not None else None
 
     def of_kinds(self, of: Collection[str]) -> list[Ref]:
-        """The entities of these kinds, those that are only referred to left out."""
+        """The entities of these kinds of whole objects, those that are only referred to left out."""
         return [ref for ref in self._primary if ref.kind in of]
 
     def shown(self, ref: Ref) -> Entity | None:
@@ -104,6 +74,8 @@ class Inventory:
 
     def is_shown(self, ref: Ref) -> bool:
         """Whether the entity exists."""
+        if ref.kind in WITHIN:
+            return self.entity(ref) is not None
         return ref in self._primary or ref in self._named
 
     def put(self, resource: str, key: Key, fragment: Fragment) -> None:
@@ -139,8 +111,21 @@ class Inventory:
     def take(self, is_ready: Callable[[str], bool] = lambda _: True) -> Iterator[tuple[Ref, Entity | None]]:
         """What may have changed since the last call, of the kinds that are ready; None: the entity is gone."""
         for kind in [kind for kind in self._dirty if is_ready(kind)]:
-            for ref in self._dirty.pop(kind):
-                yield ref, self._made(ref)
+            parts = [self._dirty[part] for part, whole in WITHIN.items() if whole == kind and is_ready(part)]
+            for ref in self._dirty.pop(kind, ()):
+                if ref.kind == kind:
+                    yield ref, self._made(ref)
+                else:
+                    yield from self._parts(ref)
+                for dirty in parts:  # at once: its fragment is decompressed
+                    if ref in dirty:
+                        del dirty[ref]
+                        yield from self._parts(ref)
+
+    def _parts(self, whole: Ref) -> Iterator[tuple[Ref, Entity]]:
+        fragment = self._fragment(whole)
+        if fragment is not None:
+            yield from ((each.ref, each) for each in fragment.entities[1:])
 
     # What a change touches
 
@@ -148,19 +133,15 @@ class Inventory:
         self._dirty[ref.kind][ref] = None
 
     def _change(self, resource: str, key: Key, old: Fragment | None, new: Fragment | None) -> None:
+        place = resource, key
+        self._change_entities(place, old.entities if old else (), new.entities if new else ())
+        if new is not None and new.entities:
+            place = self._primary[new.entities[0].ref]  # kept once, with its strings
         for fragment, is_new in ((old, False), (new, True)):
             if fragment is None:
                 continue
-            for entity in fragment.entities:
-                self._touch(entity.ref)
-                if is_new:
-                    self._primary[entity.ref] = resource, key
-                else:
-                    self._primary.pop(entity.ref, None)
-                    if entity.ref.kind == kinds.SERVICE:
-                        self._note_endpoints(entity.ref, has_some=True)
             self._change_references(fragment.references, 1 if is_new else -1)
-            self._change_owner(resource, key, fragment, is_new=is_new)
+            self._change_owner(place, fragment, is_new=is_new)
             self._change_endpoints(key, fragment, is_new=is_new)
             self._change_policy(key, fragment, is_new=is_new)
         self._change_maker(resource, key, old.makes if old else {}, new.makes if new else {})
@@ -169,6 +150,21 @@ class Inventory:
             if not self._pods[key[0]]:
                 del self._pods[key[0]]
 
+    def _change_entities(self, place: Place, old: Sequence[Entity], new: Sequence[Entity]) -> None:
+        known = [each.ref for each in new]
+        for each in old:
+            if each.ref.kind == kinds.SERVICE:
+                self._note_endpoints(each.ref, has_some=True)
+            if each.ref not in known:
+                self._touch(each.ref)
+                self._primary.pop(each.ref, None)
+        for ref in known[:1]:
+            self._touch(ref)
+            if self._primary.get(ref) != place:
+                self._primary[ref] = place
+        for part in known[1:]:
+            self._dirty[part.kind][known[0]] = None
+
     def _change_references(self, refs: Iterable[Ref], by: int) -> None:
         for ref in refs:
             self._named[ref] += by
@@ -176,13 +172,13 @@ class Inventory:
                 del self._named[ref]
             self._touch(ref)
 
-    def _change_owner(self, resource: str, key: Key, fragment: Fragment, *, is_new: bool) -> None:
+    def _change_owner(self, place: Place, fragment: Fragment, *, is_new: bool) -> None:
         if fragment.owner is not None and fragment.owner.api_kind == "ReplicaSet":
             uid = fragment.owner.uid
-            (self._owned[uid].add if is_new else self._owned[uid].discard)((resource, key))
+            (self._owned[uid].add if is_new else self._owned[uid].discard)(place)
             if not self._owned[uid]:
                 del self._owned[uid]
-        if resource == "replicasets":
+        if place[0] == "replicasets":
             self._mark(self._owned.get(fragment.uid, ()))
 
     def _change_endpoints(self, slice_: Key, fragment: Fragment, *, is_new: bool) -> None:
@@ -231,7 +227,7 @@ class Inventory:
         if not without:
             del self._without[service.namespace]
 
-    def _mark(self, objects: Iterable[tuple[str, Key]]) -> None:
+    def _mark(self, objects: Iterable[Place]) -> None:
         for resource, key in objects:
             if resource == "pods":
                 self._touch(self._pod(key))
@@ -246,7 +242,7 @@ class Inventory:
 
     def _fragment(self, ref: Ref) -> Fragment | None:
         """The fragment of the object that an entity is, or is part of."""
-        place = self._primary.get(ref)
+        place = self._primary.get(container.pod_of(ref) if ref.kind in WITHIN else ref)
         return self._shelves[place[0]].get(place[1]) if place is not None else None
 
     def _made(self, ref: Ref) -> Entity | None:

@@ -9,8 +9,8 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any, Final
 
-from kgents_collector_k8s.inventory import Key
 from kgents_collector_k8s.mapping.fragment import SOURCE, Kind
+from kgents_collector_k8s.shelf import Key
 from kgents_shared.contract.entity import Entity, Ref
 from kgents_shared.contract.pulse import ResourcePulse
 from kgents_shared.contract.vocabulary.attributes import any_entity

@@ -121,8 +121,10 @@ class StateTable(StateView[T]):
         self._audit.note(each.seq)
         return super()._apply(each)
 
-    def _accept(self, subject: str, message: T | None, seq: int, time_ns: int = 0) -> None:
-        super()._accept(subject, message, seq, time_ns)
+    def _accept(
+        self, subject: str, message: T | None, seq: int, time_ns: int = 0, payload: bytes | None = None
+    ) -> None:
+        super()._accept(subject, message, seq, payload=payload)
         if message is None:
             self.tombstones.note(subject, seq, time_ns)
         else:
@@ -290,10 +292,11 @@ class StateTable(StateView[T]):
     def _is_published(self, subject: str, row: Row[T] | None, desired: Desired[T]) -> bool:
         if row is None or desired.is_removal:
             return row is None and desired.is_removal
-        published = row.message
+        is_known = row.holds(desired.message)  # the same bytes say the same: not decoded and compared once more
+        published = desired.message if is_known else row.message
         if is_cut(published):
             return self._oversized.is_published(subject, published, desired)
-        return self._same(published, desired.message)
+        return is_known or self._same(published, desired.message)
 
     def _want(self, subject: str, desired: Desired[T]) -> None:
         if not self.is_open(subject):
@@ -316,7 +319,7 @@ class StateTable(StateView[T]):
         payload = self._in_flight.pop(subject)
         match outcome:
             case Stored():
-                self._on_stored(subject, desired, message, outcome.seq)
+                self._on_stored(subject, desired, message, payload, outcome.seq)
             case Refused(code=code, text=text) if code not in WRONG_SEQUENCE_CODES:
                 if self._failures.get(subject) != text:
                     _log.error("message_rejected", subject=subject, reason=text)
@@ -332,11 +335,11 @@ class StateTable(StateView[T]):
         if subject in self._desired or self._unconfirmed:
             self._wake.set()
 
-    def _on_stored(self, subject: str, desired: Desired[T], message: T, seq: int) -> None:
+    def _on_stored(self, subject: str, desired: Desired[T], message: T, payload: bytes, seq: int) -> None:
         if self._failures:
             self._failures.pop(subject, None)
         self._audit.note(seq)
-        self._accept(subject, None if desired.is_removal else message, seq)
+        self._accept(subject, None if desired.is_removal else message, seq, payload=payload)
         if self._oversized.whole or is_cut(message):
             self._oversized.note(subject, desired, message)
         if (later := self._desired.pop(subject, None)) is not None and later is not desired:

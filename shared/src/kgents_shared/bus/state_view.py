@@ -15,7 +15,7 @@ from kgents_shared.bus.compression import Compression
 from kgents_shared.bus.consume import Position, follow
 from kgents_shared.bus.delivery import Delivery
 from kgents_shared.bus.logger import get_logger
-from kgents_shared.contract.codec import Codec, is_removal
+from kgents_shared.contract.codec import Codec, encode, is_removal
 from kgents_shared.contract.errors import MalformedMessageError
 from kgents_shared.contract.wire import REMOVE, Wire
 
@@ -28,10 +28,10 @@ class Row(msgspec.Struct, Generic[T], gc=False):
     """The last message of one subject."""
 
     kept: Any
-    """The message or, if there is a `compression`, its compressed form."""
+    """The message or, if there is a `compression`, its compressed bytes."""
     seq: int
     time_ns: int
-    """When the server stored it; 0 for a row that this table itself has just published."""
+    """When the server stored it; 0 in a table that writes, which needs no time."""
     compression: Compression[T] | None = None
 
     def is_of(self, delivery: Delivery) -> bool:
@@ -43,6 +43,10 @@ class Row(msgspec.Struct, Generic[T], gc=False):
         """The message; a new object each time if the rows are kept compressed."""
         found: T = self.kept if self.compression is None else self.compression.decompress(self.kept)
         return found
+
+    def holds(self, message: T) -> bool:
+        """Whether it is stored in the very bytes of this message. False where only the message is kept."""
+        return self.compression is not None and self.compression.encoded(self.kept) == encode(message)
 
 
 class Change(msgspec.Struct, Generic[T], frozen=True, gc=False):
@@ -94,7 +98,7 @@ class StateView(Generic[T]):
 
     def compress_rows(self, alike: Callable[[T], str]) -> None:
         """Compress later rows to a tenth of the memory; reading one then takes as long as decoding it."""
-        self._compression = Compression(self._codec.type, alike=alike)
+        self._compression = Compression(encode, self._codec.decode, alike=alike)
 
     async def follow(
         self, *, position: Position | None = None, keeps_time: bool = False
@@ -158,7 +162,7 @@ class StateView(Generic[T]):
             if op == REMOVE or (not op and is_removal(each.payload)):
                 message, removal = None, message
         old = row.message if row is not None else None
-        self._accept(each.subject, message, each.seq, each.time_ns)
+        self._accept(each.subject, message, each.seq, each.time_ns, each.payload)
         return Change(each.subject, old, message, removal, each.seq, each.time_ns, each.headers)
 
     def _unreadable(self, each: Delivery, fault: str) -> Change[T]:
@@ -171,10 +175,12 @@ class StateView(Generic[T]):
         row = self.rows.pop(subject)
         return Change(subject, row.message, None, None, row.seq, row.time_ns)
 
-    def _accept(self, subject: str, message: T | None, seq: int, time_ns: int = 0) -> None:
-        """Take over what the stream holds for one subject."""
+    def _accept(
+        self, subject: str, message: T | None, seq: int, time_ns: int = 0, payload: bytes | None = None
+    ) -> None:
+        """Take over what the stream holds for one subject; `payload`: the bytes of the message, if they are known."""
         if message is None:
             self.rows.pop(subject, None)
         else:
-            kept = self._compression.compress(message) if self._compression else message
+            kept = self._compression.compress(message, payload) if self._compression else message
             self.rows[subject] = Row(kept, seq, time_ns, self._compression)

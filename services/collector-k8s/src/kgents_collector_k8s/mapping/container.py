@@ -55,6 +55,11 @@ def entities(pod: Pod, owner: Ref, scope: Scope) -> list[Entity]:
     return found
 
 
+def pod_of(ref: Ref) -> Ref:
+    """The pod of a container."""
+    return Ref(ref.cluster, kinds.POD, ref.name.partition("/")[0], ref.namespace)
+
+
 def _all(pod: Pod) -> Iterator[tuple[str, str, Container, ContainerStatus | None]]:
     """Role, field of the spec, container, and its status if the kubelet has reported one."""
     spec, status = pod.spec, pod.status
