@@ -81,7 +81,7 @@ class _Cluster:
         self.news = asyncio.Event()
         self.scopes = Scopes([])
         self._withheld: set[Ref] = set()  # gone from what was read; an unread resource may still refer to them
-        self._before: defaultdict[str, set[Key]] = defaultdict(set)  # kind → what was published before this run
+        self._before: defaultdict[str, set[str]] = defaultdict(set)  # kind → subjects published before this run
         self._is_first = False  # whether nothing was
         self._swept: dict[str, frozenset[Place]] = {}  # kind → what may have hidden some of these when last compared
         self.truncation = Truncation(context.cluster, context.config.max_objects)
@@ -91,9 +91,8 @@ class _Cluster:
         config = self.context.config
         await self.collector.load()
         slice_ = TimeSlice()
-        for row in self.collector.entities.rows.values():
-            ref = row.message.ref
-            self._before[ref.kind].add((ref.namespace, ref.name))
+        for subject, kind in self.collector.published_kinds():
+            self._before[kind].add(subject)
             await slice_.checkpoint()
         self._is_first = not self._before
         if config.manifests:
@@ -168,11 +167,14 @@ class _Cluster:
         """Publish what may have changed, as fast as the server takes it."""
         with self.context.telemetry.span("collector-k8s change") as trace:
             slice_ = TimeSlice()
+            listed = {kind for kind in self._before if not self.scopes.blocking(kind)}
             for ref, entity in self.inventory.take(self.scopes.is_ready):
                 await self.collector.entities.wait_for_capacity()
                 await slice_.checkpoint()
                 if entity is not None:
-                    self.collector.put(self.drifting.added_to(entity), trace=trace)
+                    subject = self.collector.put(self.drifting.added_to(entity), trace=trace)
+                    if ref.kind in listed:  # it exists: only what is left is looked through by `_sweep`
+                        self._before[ref.kind].discard(subject)
                 elif (known := self.collector.desired(ref)) is not None:
                     if self.scopes.may_remove(ref):
                         self.collector.remove(known, trace=trace)
@@ -204,9 +206,9 @@ class _Cluster:
             hidden = self.scopes.blocking(kind)
             if hidden == self._swept.get(kind) or not self.scopes.is_ready(kind):
                 continue
-            for namespace, name in self._before[kind]:
-                ref = Ref(self.context.cluster, kind, name, namespace)
-                if self._is_over(ref) and (published := self.collector.published(ref)) is not None:
+            for subject in self._before[kind]:
+                ref = self.collector.ref_of(subject)
+                if ref is not None and self._is_over(ref) and (published := self.collector.published(ref)) is not None:
                     self.collector.remove(published)
                     await self.collector.entities.wait_for_capacity()
                 await slice_.checkpoint()
@@ -251,9 +253,10 @@ class _Cluster:
         if self.is_listed(kind, namespace):
             yield from self.shown(kind, namespace)
             return
-        for key in list(self._before.get(kind.kind, ())):
-            if namespace in ("", key[0]) and bool(key[0]) == kind.is_namespaced:
-                yield key
+        for subject in list(self._before.get(kind.kind, ())):
+            ref = self.collector.ref_of(subject)
+            if ref is not None and namespace in ("", ref.namespace) and bool(ref.namespace) == kind.is_namespaced:
+                yield ref.namespace, ref.name
 
     def shown(self, kind: Kind[Any], namespace: str) -> Iterator[Key]:
         """Objects of a kind that were read, as they are at the first step."""

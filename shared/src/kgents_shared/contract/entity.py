@@ -27,6 +27,17 @@ class Ref(msgspec.Struct, frozen=True, order=True, gc=False):
         before, after = subjects.around_name(signal, self.cluster, self.kind, self.namespace, **more)
         return f"{before}{subjects.escape(self.name)}{after}"
 
+    @classmethod
+    def of_subject(cls, subject: str) -> "Ref":
+        """The entity whose subject this is under `entity`, `pulse`, `event`, `topology` or `health`.
+
+        Raises:
+            MalformedMessageError: it is none, or a name is too long to stand in it: then only the message holds it.
+        """
+        beginning, _, name = subject.rpartition(".")
+        cluster, kind, namespace = subjects.before_name(beginning)
+        return cls(cluster, kind, subjects.unescape(name), namespace)
+
     @property
     def path(self) -> str:
         """The shortest name that is complete within a cluster: `pod/shop/cart-7f`, `node/n1`."""

@@ -129,6 +129,19 @@ def around_name(signal: str, cluster: str, kind: str, namespace: str, **more: st
     return ".".join([*tokens[:at], ""]), "".join(f".{token}" for token in tokens[at + 1 :])
 
 
+@lru_cache(maxsize=REMEMBERED)
+def before_name(beginning: str) -> tuple[str, str, str]:
+    """Cluster, kind and namespace of all subjects that begin so and end in the name of an entity.
+
+    Raises:
+        MalformedMessageError: it is not in this grammar, or a token is hashed.
+    """
+    found = parse(f"{beginning}.name")
+    if FIELDS[found.signal][-1] != "name":
+        raise MalformedMessageError(f"expected subjects that end in the name of an entity, found {beginning!r}")
+    return found.value("cluster"), found.value("kind"), found.value("namespace")
+
+
 def pattern(signal: str, **values: str) -> str:
     """A filter: fields not given match anything. Same token count as the subjects it matches."""
     fields = _fields(signal, values)

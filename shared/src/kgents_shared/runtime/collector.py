@@ -5,7 +5,7 @@ system): `publish` replaces the entities of that part alone. One that watches pu
 could not be read stays as published, is named in the heartbeat, and makes it `degraded`.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from msgspec import structs
@@ -14,10 +14,12 @@ from kgents_shared.bus.state_table import StateTable
 from kgents_shared.bus.time_slice import TimeSlice
 from kgents_shared.contract.codec import ENTITY, encode
 from kgents_shared.contract.entity import Entity, Ref
+from kgents_shared.contract.errors import MalformedMessageError
 from kgents_shared.contract.event import Event
 from kgents_shared.contract.facts import Facts
 from kgents_shared.contract.pulse import Pulse
 from kgents_shared.contract.sentence import of_entity, of_pulse
+from kgents_shared.contract.subjects import before_name
 from kgents_shared.contract.unread import Unread, bounded
 from kgents_shared.contract.wire import REMOVE, Time
 from kgents_shared.runtime.service import COLLECTED, Context
@@ -73,13 +75,32 @@ class Collector:
         row = self.entities.rows.get(self._subject(ref))
         return row.message if row is not None else None
 
+    def published_kinds(self) -> Iterator[tuple[str, str]]:
+        """The subjects of the entities that the stream holds, and the kind of each."""
+        for subject, row in self.entities.rows.items():
+            try:
+                yield subject, before_name(subject.rpartition(".")[0])[1]
+            except MalformedMessageError:  # a name too long to stand there
+                yield subject, row.message.ref.kind
+
+    def ref_of(self, subject: str) -> Ref | None:
+        """The entity that is published on a subject; None: the stream holds none there."""
+        if (row := self.entities.rows.get(subject)) is None:
+            return None
+        try:
+            return Ref.of_subject(subject)
+        except MalformedMessageError:  # its name is too long to stand there
+            return row.message.ref
+
     def desired(self, ref: Ref) -> Entity | None:
         """The entity as the stream holds it or will hold it."""
         return self.entities.desired(self._subject(ref))
 
-    def put(self, entity: Entity, *, trace: Trace | None = None) -> None:
-        """Publish an entity with its sentence, if it differs from what is published."""
-        self.entities.put(self._subject(entity.ref), _with_text(entity), trace=trace)
+    def put(self, entity: Entity, *, trace: Trace | None = None) -> str:
+        """Publish an entity with its sentence, if it differs from what is published; returns its subject."""
+        subject = self._subject(entity.ref)
+        self.entities.put(subject, _with_text(entity), trace=trace)
+        return subject
 
     def remove(self, entity: Entity, reason: str = "deleted", *, trace: Trace | None = None) -> None:
         """Publish the removal of an entity."""
