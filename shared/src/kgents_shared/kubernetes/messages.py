@@ -5,18 +5,10 @@ from typing import Final
 import msgspec
 
 from kgents_shared.kubernetes.error import UNREADABLE
+from kgents_shared.kubernetes.head import Head
 
 NOTHING: Final = msgspec.Raw(b"{}")
 _INITIAL_EVENTS_END: Final = "k8s.io/initial-events-end"
-
-
-class Head(msgspec.Struct, rename="camel", frozen=True):
-    """The part that must be readable of any object."""
-
-    name: str = ""
-    namespace: str = ""
-    uid: str = ""
-    resource_version: str = ""
 
 
 class Headed(msgspec.Struct, frozen=True):

@@ -8,6 +8,7 @@ import asyncio
 import random
 from collections.abc import Collection
 from contextlib import aclosing, suppress
+from sys import intern
 from typing import Final, Generic, TypeVar
 
 import msgspec
@@ -15,7 +16,8 @@ import structlog
 
 from kgents_shared.bus.time_slice import TimeSlice
 from kgents_shared.kubernetes.client import STREAMED_LIST, ApiClient
-from kgents_shared.kubernetes.error import ApiError
+from kgents_shared.kubernetes.error import UNREADABLE, ApiError
+from kgents_shared.kubernetes.head import Head
 from kgents_shared.kubernetes.messages import ends_initial_events, is_before
 from kgents_shared.kubernetes.resource import BREATH, OPEN, Resource
 from kgents_shared.kubernetes.retry import BUSY_TRIES, Fault, Retries, WatchEndedError, fault_of
@@ -144,7 +146,7 @@ class Reflector(Generic[O]):
         async with aclosing(self._resource.pages()) as pages:
             async for page in pages:
                 for number, raw in enumerate(page.items or ()):
-                    keys.add(self._put(raw))
+                    keys.add(self._put(raw)[0])
                     if number % BREATH == BREATH - 1:
                         await asyncio.sleep(0)
                 version = page.metadata.resource_version
@@ -167,26 +169,35 @@ class Reflector(Generic[O]):
                         raise _NoStreamedListError
                     return keys, self._resource.version_of_all(self._resource.head(raw).resource_version)
                 if type_ == "DELETED":
-                    head = self._resource.named(raw)
-                    keys.discard((head.namespace, head.name))
+                    keys.discard(_key(self._resource.named(raw)))
                 else:
-                    keys.add(self._put(raw))
+                    keys.add(self._put(raw)[0])
         raise ApiError(0, f"{self._resource.path}: the stream ended before the list was complete")
 
-    def _put(self, raw: msgspec.Raw) -> Key:
+    def _put(self, raw: msgspec.Raw) -> tuple[Key, Head]:
         """Pass an object to the sink. An unreadable one still exists: its last known version stays.
 
         Raises:
             ApiError: not even its name can be read.
         """
-        head = self._resource.named(raw)
-        key = head.namespace, head.name
         try:
-            self._sink.put(key, self._resource.decode(raw))
+            found = self._resource.decode(raw)
+        except UNREADABLE as error:
+            head = self._resource.named(raw)
+            key = _key(head)
+            self._note_malformed(key, error)
+            return key, head
+        head = self._resource.head_of(found, raw)
+        key = _key(head)
+        try:
+            self._sink.put(key, found)
         except Exception as error:  # noqa: BLE001 - one object that cannot be mapped must not hide all others
-            why = str(error) if isinstance(error, msgspec.DecodeError) else type(error).__name__
-            _log.warning("malformed_object", resource=self.kind.resource, name="/".join(key), reason=why)
-        return key
+            self._note_malformed(key, error)
+        return key, head
+
+    def _note_malformed(self, key: Key, error: Exception) -> None:
+        why = str(error) if isinstance(error, msgspec.DecodeError) else type(error).__name__
+        _log.warning("malformed_object", resource=self.kind.resource, name="/".join(key), reason=why)
 
     # Watches
 
@@ -221,11 +232,11 @@ class Reflector(Generic[O]):
         if type_ == "BOOKMARK":
             self._advance(self._resource.head(raw).resource_version)
             return
-        head = self._resource.named(raw)
         if type_ == "DELETED":
-            self._sink.drop((head.namespace, head.name), head.uid)
+            head = self._resource.named(raw)
+            self._sink.drop(_key(head), head.uid)
         else:
-            self._put(raw)
+            _, head = self._put(raw)
         self._advance(head.resource_version)
 
     def _advance(self, version: str) -> None:
@@ -319,3 +330,8 @@ class Reflector(Generic[O]):
         except TimeoutError:
             pass
         return False
+
+
+def _key(head: Head) -> Key:
+    """A namespace is kept once, however many objects it has."""
+    return intern(head.namespace), head.name

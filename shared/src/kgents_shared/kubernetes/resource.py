@@ -13,7 +13,8 @@ import msgspec
 
 from kgents_shared.kubernetes.client import ApiClient
 from kgents_shared.kubernetes.error import UNREADABLE, ApiError, Status, UnreadableError
-from kgents_shared.kubernetes.messages import NOTHING, Head, Headed, Line, Page, PageMetadata
+from kgents_shared.kubernetes.head import Head
+from kgents_shared.kubernetes.messages import NOTHING, Headed, Line, Page, PageMetadata
 from kgents_shared.kubernetes.watched import Watched
 
 O = TypeVar("O")  # noqa: E741 - an object of the Kubernetes API
@@ -97,8 +98,21 @@ class Resource(Generic[O]):
         return version
 
     def decode(self, raw: msgspec.Raw) -> O:
-        """An object, undefined fields left out."""
+        """An object, undefined fields left out.
+
+        Raises:
+            Exception: one of UNREADABLE.
+        """
         return self._decoder.decode(raw)
+
+    def head_of(self, found: O, raw: msgspec.Raw) -> Head:
+        """The head of an object that was decoded from these bytes.
+
+        Raises:
+            ApiError: it cannot be read, or has no name.
+        """
+        head = getattr(found, "metadata", None)
+        return head if isinstance(head, Head) and head.name else self.named(raw)
 
     def named(self, raw: msgspec.Raw) -> Head:
         """The head of an object.

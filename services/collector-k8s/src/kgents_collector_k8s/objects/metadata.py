@@ -5,6 +5,8 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from kgents_shared.kubernetes.head import Head
+
 
 class Lean(Struct, frozen=True, rename="camel"):
     """A part of an API object: `creation_timestamp` here is `creationTimestamp` there; unknown fields are skipped."""
@@ -20,13 +22,9 @@ class OwnerReference(Lean, frozen=True, gc=False):
     controller: bool | None = None
 
 
-class Metadata(Lean, frozen=True):
+class Metadata(Head, frozen=True):
     """`metadata` of every object, without managedFields."""
 
-    name: str = ""
-    namespace: str = ""
-    uid: str = ""
-    resource_version: str = ""
     generation: int = 0
     creation_timestamp: datetime | None = None
     deletion_timestamp: datetime | None = None
