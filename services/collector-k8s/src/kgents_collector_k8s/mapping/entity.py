@@ -96,7 +96,7 @@ def owner_of(metadata: Metadata) -> Owner | None:
 
 def given(attributes: Mapping[str, Value]) -> Attributes:
     """The attributes that have a value. Zero and `false` are values; None, an empty text or list are not."""
-    return {key: value for key, value in attributes.items() if value is not None and value not in ("", [])}
+    return {key: value for key, value in attributes.items() if value or value == 0}
 
 
 def distinct(values: Iterable[str]) -> list[str]:

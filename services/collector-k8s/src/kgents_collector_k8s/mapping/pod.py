@@ -88,9 +88,9 @@ def _last_end(pod: Pod) -> Attributes:
     found = (*(pod.status.container_statuses or ()), *(pod.status.init_container_statuses or ()))
     ends = [each.last_state.terminated for each in found if each.last_state is not None]
     known = [each for each in ends if each is not None]
-    last = max(known, key=lambda each: (_seconds(each.finished_at), each.reason == _OOM_KILLED), default=None)
-    if last is None:
+    if not known:
         return {}
+    last = max(known, key=lambda each: (_seconds(each.finished_at), each.reason == _OOM_KILLED))
     return {
         attribute.POD_STATUS_LAST_TERMINATED_REASON: ended(last),
         attribute.POD_STATUS_LAST_TERMINATED_EXIT_CODE: last.exit_code,
@@ -112,13 +112,15 @@ def _addresses(pod: Pod) -> Iterator[str]:
     if not spec.host_network:
         yield normalised(status.pod_ip)
         for each in status.pod_ips or ():
-            yield normalised(each.ip)
+            if each.ip != status.pod_ip:
+                yield normalised(each.ip)
     sidecars = (each for each in spec.init_containers or () if each.restart_policy == "Always")
     for one in (*(spec.containers or ()), *sidecars):
         for port in one.ports or ():
-            host = status.host_ip if is_unspecified(port.host_ip) else port.host_ip
-            if port.host_port and host and not is_loopback(host):
-                yield join(host, port.host_port)
+            if port.host_port:
+                host = status.host_ip if is_unspecified(port.host_ip) else port.host_ip
+                if host and not is_loopback(host):
+                    yield join(host, port.host_port)
 
 
 def _aliases(pod: Pod) -> Iterator[str]:

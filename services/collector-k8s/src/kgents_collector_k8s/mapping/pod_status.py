@@ -97,8 +97,11 @@ def container_status(pod: Pod, status: ContainerStatus | None) -> tuple[str, str
 
 def restarts(pod: Pod) -> int:
     """The number under RESTARTS: once the pod is initialized, init containers no longer count, but sidecars do."""
-    sidecars, status = _sidecars(pod), pod.status
-    init = status.init_container_statuses or ()
+    status = pod.status
+    init = status.init_container_statuses
+    if not init:
+        return sum([each.restart_count for each in status.container_statuses or ()])
+    sidecars = _sidecars(pod)
     if _initializing(pod) is not None and not holds(status.conditions, "Initialized"):
         return sum(each.restart_count for each in init)
     counted = (*(status.container_statuses or ()), *(each for each in init if each.name in sidecars))
@@ -165,9 +168,11 @@ def _status(word: str) -> str:
 
 def _initializing(pod: Pod) -> str | None:
     """The word of the first init container that has not finished; None when all have."""
+    if not pod.status.init_container_statuses:
+        return None
     declared = pod.spec.init_containers or ()
     sidecars = _sidecars(pod)
-    for done, each in enumerate(pod.status.init_container_statuses or ()):
+    for done, each in enumerate(pod.status.init_container_statuses):
         state = each.state or _NOTHING
         if state.terminated is not None and state.terminated.exit_code == 0:
             continue

@@ -1,11 +1,12 @@
 """Requests and limits: quantities of a container → attributes as numbers, and their sum over a pod."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct
 
-from kgents_collector_k8s.mapping.entity import Attributes
+from kgents_collector_k8s.mapping.entity import Attributes, given
 from kgents_collector_k8s.objects.pod import Container, PodSpec, Resources
 from kgents_shared.contract.vocabulary.attributes import kubernetes as attribute
 from kgents_shared.contract.vocabulary.attributes import otel
@@ -33,48 +34,67 @@ _POD: Final = _names(attribute.POD_RESOURCE)
 _CONTAINER: Final = _names(otel.K8S_CONTAINER_RESOURCE)
 
 
+Quantities = tuple[tuple[str, str], ...]
+"""By resource name, in the order of the object."""
+
+REMEMBERED: Final = 4_096
+"""Combinations of quantities whose attributes are remembered: all pods of a workload have the same."""
+
+
 def container_resources(container: Container) -> Attributes:
-    """`k8s.container.cpu.request` and the like."""
-    resources = container.resources
-    return _attributes(resources.requests, resources.limits) if resources is not None else {}
+    """`k8s.container.cpu.request` and the like; the same object for equal quantities, so not to be changed."""
+    requests, limits = _stated(container.resources)
+    return _of_container(requests, limits)
 
 
 def pod_resources(spec: PodSpec) -> Attributes:
     """`kgents.k8s.pod.cpu.request` and the like: stated for the pod, or the sum over containers that run together.
 
     That is all containers and the sidecars among the init containers; the other init containers are over by then. The
-    limit is left out unless each of them has one: without one, a container may take what the node has.
+    limit is left out unless each of them has one: without one, a container may take what the node has. The same object
+    for equal quantities, so not to be changed.
     """
     side_by_side = [
         *(spec.containers or ()),
         *(each for each in spec.init_containers or () if each.restart_policy == "Always"),
     ]
-    stated = spec.resources or Resources()
-    requested = [each.resources.requests if each.resources is not None else None for each in side_by_side]
-    capped = [each.resources.limits if each.resources is not None else None for each in side_by_side]
-    found: Attributes = {}
-    for resource, names in _POD.items():
-        found[names.request] = _read(stated.requests, resource) or _sum(requested, resource, all_needed=False)
-        found[names.limit] = _read(stated.limits, resource) or _sum(capped, resource, all_needed=True)
-    return found
+    return _of_pod(_stated(spec.resources), tuple([_stated(each.resources) for each in side_by_side]))
 
 
-def _attributes(requests: Mapping[str, str] | None, limits: Mapping[str, str] | None) -> Attributes:
+def _stated(resources: Resources | None) -> tuple[Quantities, Quantities]:
+    """Requests and limits."""
+    if resources is None:
+        return (), ()
+    return tuple((resources.requests or {}).items()), tuple((resources.limits or {}).items())
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _of_container(requests: Quantities, limits: Quantities) -> Attributes:
     found: Attributes = {}
     for resource, names in _CONTAINER.items():
         found[names.request] = _read(requests, resource)
         found[names.limit] = _read(limits, resource)
-    return found
+    return given(found)
 
 
-def _read(quantities: Mapping[str, str] | None, resource: str) -> float | None:
-    if not quantities:
-        return None
-    quantity = quantities.get(resource)
+@lru_cache(maxsize=REMEMBERED)
+def _of_pod(
+    stated: tuple[Quantities, Quantities], side_by_side: tuple[tuple[Quantities, Quantities], ...]
+) -> Attributes:
+    requested, capped = [requests for requests, _ in side_by_side], [limits for _, limits in side_by_side]
+    found: Attributes = {}
+    for resource, names in _POD.items():
+        found[names.request] = _read(stated[0], resource) or _sum(requested, resource, all_needed=False)
+        found[names.limit] = _read(stated[1], resource) or _sum(capped, resource, all_needed=True)
+    return given(found)
+
+
+def _read(quantities: Quantities, resource: str) -> float | None:
+    quantity = dict(quantities).get(resource)
     return number(quantity) if resource == "cpu" else integer(quantity)
 
 
-def _sum(each: Iterable[Mapping[str, str] | None], resource: str, *, all_needed: bool) -> float | None:
+def _sum(each: Iterable[Quantities], resource: str, *, all_needed: bool) -> float | None:
     values = [_read(one, resource) for one in each]
     known = [value for value in values if value is not None]
     if not known or (all_needed and len(known) < len(values)):
