@@ -4,7 +4,7 @@ import asyncio
 import sys
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ import msgspec
 
 from bench.bare import BarePublisher, connect
 from bench.fleet import ENTITY_PREFIX
-from bench.site import DEADLINE_S, POLL_S, TESTS, Site, Worker, worker
+from bench.site import DEADLINE_S, POLL_S, TESTS, Site, Worker, service
 from kgents_collector_k8s.mapping import CATALOGUE
 from support.kube_api.cluster import TOKEN
 from support.truth import heartbeat
@@ -67,10 +67,15 @@ async def api_server(pods: int, directory: Path) -> AsyncIterator[ApiServer]:
         await process.wait()
 
 
+def collector_process(site: Site, kubeconfig: str, instance: str) -> AbstractAsyncContextManager[Worker]:
+    """collector-k8s as production runs it."""
+    return service("collector-k8s", site.url, instance, KGENTS__COLLECTOR_K8S__KUBECONFIG=kubeconfig)
+
+
 @asynccontextmanager
 async def collector(site: Site, api: ApiServer, instance: str) -> AsyncIterator[Worker]:
-    """collector-k8s as production runs it, once it says that it is in sync and has published everything."""
-    async with worker("collector-k8s", site.url, api.kubeconfig, instance) as process:
+    """The same once it says that it is in sync and has published everything."""
+    async with collector_process(site, api.kubeconfig, instance) as process:
         async with asyncio.timeout(START_S):
             while True:
                 beat = await heartbeat(site.bus, "collector-k8s", instance)

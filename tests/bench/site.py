@@ -5,6 +5,7 @@ import contextlib
 import itertools
 import os
 import sys
+import tempfile
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -173,10 +174,31 @@ class Worker:
 async def worker(role: str, url: str, *arguments: str, profile: Path | None = None) -> AsyncIterator[Worker]:
     """`python -m bench.worker <role> <url> …` for as long as the block lasts; SIGTERM at its end."""
     options = ["--profile", str(profile)] if profile else []
+    async with _process("bench.worker", *options, role, url, *arguments, PYTHONPATH=str(TESTS)) as found:
+        yield found
+
+
+@asynccontextmanager
+async def service(name: str, url: str, instance: str, **settings: str) -> AsyncIterator[Worker]:
+    """A service as its image runs it, with no module of a bench in its memory, for as long as the block lasts."""
+    with tempfile.TemporaryDirectory() as directory:
+        environ = {
+            "KGENTS__NATS__URL": url,
+            "KGENTS__CLUSTER": CLUSTER,
+            "KGENTS__INSTANCE": instance,
+            "KGENTS__DATA_DIR": directory,
+            "KGENTS__LOG__LEVEL": "warning",
+            **settings,
+        }
+        async with _process("kgents_shared.runtime", name, **environ) as found:
+            yield found
+
+
+@asynccontextmanager
+async def _process(module: str, *arguments: str, **environ: str) -> AsyncIterator[Worker]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bench.worker", *options, role, url, *arguments,
-        env={**_clean_environment(), "PYTHONPATH": str(TESTS)}, stdout=PIPE,
-    )  # fmt: skip
+        sys.executable, "-m", module, *arguments, env={**_clean_environment(), **environ}, stdout=PIPE
+    )
     try:
         yield Worker(process)
     finally:

@@ -24,7 +24,6 @@ from nats.aio.msg import Msg
 import kgents
 from bench import bare, bare_streams, cluster
 from bench.fleet import CLUSTER
-from kgents_collector_k8s import app as collector_k8s_app
 from kgents_gateway import app as gateway_app
 from kgents_health_scorer import app as health_scorer_app
 from kgents_shared.bus.client import Bus
@@ -101,21 +100,6 @@ def _serve(service: Service[Any], url: str, instance: str = INSTANCE, home: str 
             **settings,
         }
         serve(service, config_file=None, environ=environ, services=[service.name])
-
-
-def collector_k8s(url: str, kubeconfig: str, instance: str) -> None:
-    """collector-k8s as production runs it."""
-    with tempfile.TemporaryDirectory() as directory:
-        environ = {
-            **os.environ,
-            "KGENTS__NATS__URL": url,
-            "KGENTS__CLUSTER": CLUSTER,
-            "KGENTS__INSTANCE": instance,
-            "KGENTS__DATA_DIR": directory,
-            "KGENTS__LOG__LEVEL": "warning",
-            "KGENTS__COLLECTOR_K8S__KUBECONFIG": kubeconfig,
-        }
-        serve(collector_k8s_app.SERVICE, config_file=None, environ=environ, services=["collector-k8s"])
 
 
 def list_cluster(_: str, api_url: str) -> None:
@@ -312,7 +296,6 @@ ROLES: dict[str, Callable[..., None]] = {
     "follow": follow,
     "relay": relay,
     "relay-decoding": relay_decoding,
-    "collector-k8s": collector_k8s,
     "list-cluster": list_cluster,
     "keep-cluster": keep_cluster,
     "publish-cluster": publish_cluster,
