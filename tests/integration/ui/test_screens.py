@@ -97,6 +97,8 @@ async def test_databases_have_phase_and_pool_and_what_is_not_known_is_no_zero(bu
     await put(bus, orders.subject("pulse", source="db"), pulse)
     async with dashboard(live(bus), size=(140, 30)) as shown:
         await shown.press("4")
+        await eventually(lambda: shown.app.filling._asked_for == "databases")
+        assert len(shown.app.table.window.listing) == 2, "until they are rows, nothing says that there are none"
         await shown.until("saturated")
         assert "██████████ 100 %" in shown.row("orders")
         assert "not known" in shown.row("cache")

@@ -33,7 +33,7 @@ def pulse(backend: str, name: str, phase: str = "healthy", *, kind: str = "datab
 
 BUSY = pulse(
     "postgres", "orders", "overloaded", cause="connections",
-    pool=Pool(active=18, idle=1, waiting=2, max=20, utilization=0.9), performance={"qps": 1234.5, "latency_ms": 2.345},
+    pool=Pool(active=11, idle=7, waiting=2, max=20, utilization=0.9), performance={"qps": 1234.5, "latency_ms": 2.345},
 )  # fmt: skip
 CACHE = pulse(
     "redis", "cache", memory=Memory(used_mb=300, max_mb=None),
@@ -76,7 +76,7 @@ async def test_each_gauge_shows_its_figures_in_three_lines() -> None:
     gauges = (PostgresGauge(BUSY), RedisGauge(CACHE), QdrantGauge(VECTORS), BicameralCoherencyBar(ARTICLES))
     assert await lines_of(*gauges) == [
         "✖ overloaded  PostgreSQL shop/orders  connections",
-        "pool ██████████░░ 18/20  2 waiting",
+        "pool ██████████░░ 18/20  2 waiting  11 active",
         "qps 1.23 k/s  latency 2.35 ms",
         "● healthy  Redis shop/cache",
         "memory ············ 315 MB, no limit",

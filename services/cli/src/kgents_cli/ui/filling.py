@@ -47,6 +47,7 @@ class Filling:
         self._live = world
         self._asked = Known(world, source.now())
         self._asked_for = ""
+        self._answers = 0
         self._made_of: tuple[Any, ...] = ()
         self._made_at_s = 0.0
         self._wakened = asyncio.Event()
@@ -137,7 +138,7 @@ class Filling:
 
     def _make(self) -> None:
         """Make the rows, if what they are made of has changed, and take the difference."""
-        made_of = (self.world.version, self.world.changes, id(self._asked), self.opened, tuple(self.deciding.items()))
+        made_of = (self.world.version, self.world.changes, self._answers, self.opened, tuple(self.deciding.items()))
         now_s = time.monotonic()
         if self.place.rows is None or made_of == self._made_of or (self._made_of and now_s < self._made_at_s + EVERY_S):
             return
@@ -193,7 +194,7 @@ class Filling:
         found = Known(self.world, self._source.now())
         if self.then is not None:  # figures and reports of services are of now alone
             found.views = self.then.views(place.kinds)
-            self._asked, self._asked_for = found, place.name
+            self._answered(place, found)
             return
         why = ""
         try:
@@ -208,6 +209,17 @@ class Filling:
         except KgentsError as error:
             why = str(error)
         else:
-            self._asked, self._asked_for = found, place.name
+            self._answered(place, found)
         if place is self.place:
             self._live.fault(place.title, why)
+
+    def _answered(self, place: Screen, found: Known) -> None:
+        """Take an answer; the first one for a screen is shown at once: until then it says that it reads."""
+        if found.world is not self.world:  # meanwhile another time is shown
+            return
+        is_first = self._asked_for != place.name
+        self._asked, self._asked_for = found, place.name
+        self._answers += 1
+        if is_first:
+            self._made_of = ()
+            self.take()

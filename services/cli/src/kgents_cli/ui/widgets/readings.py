@@ -6,7 +6,7 @@ from typing import Final
 
 from kgents_cli.ui.part import Line, Part
 from kgents_cli.units import scaled, share
-from kgents_shared.contract.pulse import ALL, DatabasePulse
+from kgents_shared.contract.pulse import ALL, DatabasePulse, Pool
 from kgents_shared.contract.vocabulary.figures import coherency, database, qdrant, redis
 from kgents_shared.view.moment import span
 
@@ -30,13 +30,14 @@ Lines = tuple[Line, Line, Line]
 
 
 def postgres(pulse: DatabasePulse | None, head: Line) -> Lines:
-    """Connections of what there may be, waiting ones; statements, their mean time."""
-    pool = pulse.pool if pulse is not None else None
-    active, most, waiting = (pool.active, pool.max, pool.waiting) if pool is not None else (None, None, None)
-    bar = _bar("pool", pool.utilization if pool is not None else None, f"{_count(active)}/{_count(most)}")
-    waits = (Part(f"  {waiting} waiting", "warning"),) if waiting else ()
+    """Connections, idle ones too, of what there may be; waiting and active ones; statements, their mean time."""
+    pool = pulse.pool if pulse is not None and pulse.pool is not None else Pool()
+    used = round(pool.utilization * pool.max) if pool.utilization is not None and pool.max is not None else None
+    bar = _bar("pool", pool.utilization, f"{_count(used)}/{_count(pool.max)}")
+    waits = (Part(f"  {pool.waiting} waiting", "warning"),) if pool.waiting else ()
+    active = (Part(f"  {pool.active} active", "dim"),) if pool.active is not None else ()
     rate, latency = _performance(pulse, database.QPS), _performance(pulse, database.LATENCY_MS)
-    return head, (*bar, *waits), _pairs(("qps", _number(rate)), ("latency", _ms(latency)))
+    return head, (*bar, *waits, *active), _pairs(("qps", _number(rate)), ("latency", _ms(latency)))
 
 
 def redis_(pulse: DatabasePulse | None, head: Line) -> Lines:
