@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from kgents_shared.bus import state_audit, state_table, tombstones
+from kgents_shared.bus import desired, state_audit, tombstones
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.jetstream import last_message, stream_info
 from kgents_shared.bus.publish import Publisher
@@ -237,7 +237,7 @@ async def test_a_newest_message_that_ends_by_itself_is_no_foreign_write(
     writer: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(state_audit, "AUDIT_INTERVAL_S", 0.1)
-    monkeypatch.setattr(state_table, "REMOVAL_TTL_S", 1)
+    monkeypatch.setattr(desired, "REMOVAL_TTL_S", 1)
     writer.put(subject_of(make_entity("b")), make_entity("b"))
     writer.put(subject_of(A), A)
     await flushed(writer)

@@ -15,8 +15,9 @@ from nats.aio.msg import Msg
 
 from kgents_shared.bus import requests
 from kgents_shared.bus.client import Bus
+from kgents_shared.bus.direct import HEADERS_MAX_BYTES
 from kgents_shared.bus.logger import get_logger
-from kgents_shared.bus.session import HEADERS_MAX_BYTES, Handler, Session, SessionLostError
+from kgents_shared.bus.session import Handler, Session, SessionLostError
 from kgents_shared.contract.errors import BusError
 
 QUEUE: Final = "q"

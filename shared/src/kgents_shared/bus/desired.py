@@ -6,7 +6,9 @@ from typing import Generic, TypeVar
 import msgspec
 from msgspec import field
 
+from kgents_shared.bus.publish import EXPECTED_SEQUENCE, TTL
 from kgents_shared.bus.state_view import Row
+from kgents_shared.contract.streams import REMOVAL_TTL_S
 from kgents_shared.contract.wire import Wire
 
 T = TypeVar("T", bound=Wire)
@@ -25,6 +27,15 @@ class Desired(msgspec.Struct, Generic[T], gc=False):
     """The row that it was compared with when it was put; None if it was not, since another message was on its way."""
     since_s: float = field(default_factory=time.monotonic)
     """Since when what the stream holds of the subject is not what is wanted: put before, and never stored since."""
+
+    def headers(self, seq: int) -> dict[str, str]:
+        """What goes with it when it replaces the message of a sequence; a removal ends by itself after a while."""
+        found = {EXPECTED_SEQUENCE: str(seq)}
+        if self.trace:
+            found |= self.trace
+        if self.is_removal:
+            found[TTL] = f"{REMOVAL_TTL_S}s"
+        return found
 
     def against(self, row: Row[T] | None) -> T:
         """The message, as it may replace this row: a removal names the incarnation that is published, no other."""

@@ -30,10 +30,13 @@ REQUIRED: Final[tuple[tuple[type, str, tuple[str, ...]], ...]] = (
 )
 """What is called or replaced here, and its parameters."""
 REQUIRED_ATTRIBUTES: Final = (
-    *("_ps", "_subs", "_error_cb", "_flush_queue", "_flusher_task", "_transport"),
+    *("_ps", "_subs", "_error_cb", "_flush_queue", "_flusher_task", "_transport", "_max_payload"),
     *("_pending", "_pending_data_size", "_max_pending_size"),
 )
 """What is read or replaced of a client."""
+
+HEADERS_MAX_BYTES: Final = 4096
+"""More than any headers of ours: a payload that leaves so much below max_payload needs no exact count."""
 
 _log = get_logger(__name__)
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9-]+")
@@ -142,18 +145,20 @@ class DirectClient(Client):
             await self.publish(subject, payload, reply=reply, headers=headers)
 
     def post(self, subject: str, payload: bytes, reply: str, headers: dict[str, str] | None) -> bool:
-        """Send at once what can be sent without waiting; returns whether it was."""
+        """Send at once what can be sent without waiting and certainly fits; returns whether it was."""
         flusher, flushes = self._flusher_task, self._flush_queue
         if not self._is_direct or flusher is None or flusher.done() or flushes is None or not self.is_connected:
             return False
-        if headers is None:
+        if len(payload) + HEADERS_MAX_BYTES > self._max_payload:
+            return False
+        if not headers:
             head = f"PUB {subject} {reply} {len(payload)}\r\n"
         elif block := _block(headers):
             size = len(block) if block.isascii() else len(block.encode())
             head = f"HPUB {subject} {reply} {size} {size + len(payload)}\r\n{block}"
         else:
             return False
-        command = b"%b%b\r\n" % (head.encode(), payload)
+        command = b"".join((head.encode(), payload, b"\r\n"))
         if 0 < self._max_pending_size < self._pending_data_size + len(command):  # nats-py waits until these are sent
             return False
         self._pending.append(command)

@@ -19,10 +19,11 @@ import msgspec
 
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.delivery import DELAYED
+from kgents_shared.bus.direct import HEADERS_MAX_BYTES
 from kgents_shared.bus.logger import get_logger
 from kgents_shared.bus.outbox import Message, Outbox
 from kgents_shared.bus.publish import MESSAGE_ID, WINDOW, Lost, Outcome, Publisher, Refused, Stored
-from kgents_shared.bus.session import HEADERS_MAX_BYTES, SessionLostError
+from kgents_shared.bus.session import SessionLostError
 from kgents_shared.bus.unconfirmed import found_stored, signal_of, stream_of
 from kgents_shared.contract.codec import BY_SIGNAL, encode
 from kgents_shared.contract.errors import MalformedMessageError

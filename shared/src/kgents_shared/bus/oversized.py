@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from kgents_shared.bus.desired import Desired
+from kgents_shared.bus.direct import HEADERS_MAX_BYTES
 from kgents_shared.bus.logger import get_logger
 from kgents_shared.bus.publish import Publisher
-from kgents_shared.bus.session import HEADERS_MAX_BYTES
 from kgents_shared.bus.state_view import Row
 from kgents_shared.contract.codec import encode
 from kgents_shared.contract.fitting import fitted, is_cut, with_room

@@ -127,9 +127,18 @@ class Publisher:
         """Send as soon as it can be sent; `settle` is called exactly once, later."""
         while (session := self._session) is None or len(self._in_flight) >= WINDOW:
             await self.ready()
+        if not self.post(subject, payload, headers, settle):
+            await self._publish(session, subject, payload, self._enter(subject, settle), headers)
+
+    def post(self, subject: str, payload: bytes, headers: dict[str, str], settle: Settle) -> bool:
+        """Send at once what needs no wait; returns whether it was. If not, nothing has happened; `send` it."""
+        if (session := self._session) is None or len(self._in_flight) >= WINDOW:
+            return False
         reply = self._enter(subject, settle)
-        if not session.post(subject, payload, reply, headers):
-            await self._publish(session, subject, payload, reply, headers)
+        is_sent = session.post(subject, payload, reply, headers)
+        if not is_sent:
+            del self._in_flight[reply]
+        return is_sent
 
     def _enter(self, subject: str, settle: Settle) -> str:
         """Where to send the ack of a message that is about to be sent."""

@@ -14,7 +14,7 @@ import nats.errors
 from nats.aio.msg import Msg
 
 from kgents_shared.bus.config import NatsConfig
-from kgents_shared.bus.direct import Receiver
+from kgents_shared.bus.direct import HEADERS_MAX_BYTES, Receiver
 from kgents_shared.bus.wire import Wire
 from kgents_shared.contract.errors import BusError, BusTimeoutError
 
@@ -26,8 +26,6 @@ REFUSALS_MAX: Final = 100
 DENIED_S: Final = 75.0
 """How long a refusal counts that does not come again: what is refused is tried again, the rarest with each audit."""
 _SUBSCRIPTION: Final = "for subscription"
-HEADERS_MAX_BYTES: Final = 4096
-"""More than any headers of ours: a payload that leaves so much below max_payload needs no exact count."""
 
 
 class SessionLostError(BusError):
@@ -55,6 +53,8 @@ class Session:
 
     def __init__(self, client: Wire, config: NatsConfig) -> None:
         self._client = client
+        self.post: Final = client.post
+        """The same as `publish` at once, if that needs no wait and is certainly legal; returns whether it was done."""
         self.timeout_s = config.request_timeout_s
         """Of one answer."""
         self._api = config.api_prefix
@@ -187,11 +187,6 @@ class Session:
         if len(payload) + HEADERS_MAX_BYTES > self.max_payload_bytes:
             self._check_size(payload, headers or {})
         await self._guard(self._client.send(subject, payload, reply, headers))
-
-    def post(self, subject: str, payload: bytes, reply: str, headers: dict[str, str]) -> bool:
-        """The same at once, if that needs no wait and is certainly legal; returns whether it was done."""
-        fits = len(payload) + HEADERS_MAX_BYTES <= self._client.max_payload
-        return fits and self._client.post(subject, payload, reply, headers or None)
 
     def _check_size(self, payload: bytes, headers: dict[str, str]) -> None:
         size_bytes = len(payload) + _headers_bytes(headers)

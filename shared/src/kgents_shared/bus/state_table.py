@@ -11,7 +11,7 @@ one: memory is bounded by the number of subjects.
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Final, TypeVar
 
@@ -22,8 +22,6 @@ from kgents_shared.bus.desired import Desired
 from kgents_shared.bus.logger import get_logger
 from kgents_shared.bus.oversized import Oversized
 from kgents_shared.bus.publish import (
-    EXPECTED_SEQUENCE,
-    TTL,
     WRONG_SEQUENCE_CODES,
     Lost,
     Outcome,
@@ -37,7 +35,6 @@ from kgents_shared.bus.tombstones import Tombstones
 from kgents_shared.contract.codec import Codec, equal, is_removal
 from kgents_shared.contract.errors import MalformedMessageError, SteppedDownError
 from kgents_shared.contract.fitting import is_cut
-from kgents_shared.contract.streams import REMOVAL_TTL_S
 from kgents_shared.contract.wire import Wire
 
 T = TypeVar("T", bound=Wire)
@@ -251,32 +248,34 @@ class StateTable(StateView[T]):
             for subject in [*self._unconfirmed, *self._desired]:
                 if self._unconfirmed and subject in self._unconfirmed:
                     await self._read_back(subject)
-                if subject not in self._in_flight:
-                    await self._send(subject)
+                if subject in self._in_flight:
+                    continue
+                if not (self._publisher.has_room and self._may_write()):
+                    await self._may_send()  # first: the message may be replaced, or no longer needed, while we wait
+                if (waits := self._send(subject)) is not None:
+                    await waits
             self._note_settled()
 
-    async def _send(self, subject: str) -> None:
-        if not (self._publisher.has_room and self._may_write()):
-            await self._may_send()  # first: the message may be replaced, or no longer needed, while we wait
+    def _send(self, subject: str) -> Awaitable[None] | None:
+        """Send what is desired of a subject, if that differs; what has to wait for it is returned."""
         if (desired := self._desired.get(subject)) is None:
-            return
+            return None
         row = self.rows.get(subject)
         has_been_compared = row is not None and desired.differs_from is row
         if not has_been_compared and self._is_published(subject, row, desired):
             del self._desired[subject]
             self._failures.pop(subject, None)
-            return
+            return None
         if self._dropped and self._would_be_dropped(subject, desired):
             self._failures[subject] = self._limit
-            return
+            return None
         message, payload = self._oversized.rendered(row, desired)
-        headers = {EXPECTED_SEQUENCE: str(row.seq if row is not None else self.tombstones.seq(subject))}
-        if desired.trace:
-            headers |= desired.trace
-        if desired.is_removal:
-            headers[TTL] = f"{REMOVAL_TTL_S}s"
+        headers = desired.headers(row.seq if row is not None else self.tombstones.seq(subject))
+        settle = partial(self._on_outcome, subject, desired, message)
         self._in_flight[subject] = payload
-        await self._publisher.send(subject, payload, headers, partial(self._on_outcome, subject, desired, message))
+        if self._publisher.post(subject, payload, headers, settle):
+            return None
+        return self._publisher.send(subject, payload, headers, settle)
 
     def _would_be_dropped(self, subject: str, desired: Desired[T]) -> bool:
         dropped = self._dropped.get(subject)

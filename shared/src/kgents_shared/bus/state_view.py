@@ -155,7 +155,7 @@ class StateView(Generic[T]):
         """Bring one row up to date."""
         row = self.rows.get(each.subject)
         message = removal = None
-        if not each.marker:
+        if each.headers is None or not each.marker:
             known = row.kept if row is not None and row.compression is None else None
             message = self._codec.decode(each.payload, subject=each.subject, known=known)
             op = getattr(message, "op", "")
