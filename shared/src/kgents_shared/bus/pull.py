@@ -153,19 +153,20 @@ class Pull:
             raise ConsumerGoneError(f"the server ended our pull: {self._fault}")
         self._wake.clear()
         now_s = time.monotonic()
-        ends_s = self.heard_s + 2 * HEARTBEAT_S
-        if keeps_time and now_s >= self._asked_time_s + TIME_INTERVAL_S:
-            self._asked_time_s = now_s
-            await self._session.publish(self._info_subject, b"", reply=self._inbox)
-        wakes_s = min(ends_s, self._asked_time_s + TIME_INTERVAL_S) if keeps_time else ends_s
+        silence_s = 2 * HEARTBEAT_S
+        wakes_s = self.heard_s + silence_s
+        if keeps_time:
+            if now_s >= self._asked_time_s + TIME_INTERVAL_S:
+                self._asked_time_s = now_s
+                await self._session.publish(self._info_subject, b"", reply=self._inbox)
+            wakes_s = min(wakes_s, self._asked_time_s + TIME_INTERVAL_S)
+        alarm = asyncio.get_running_loop().call_later(wakes_s - now_s, self._wake.set)  # a timeout costs three times it
         try:
-            async with asyncio.timeout(wakes_s - now_s):
-                await self._wake.wait()
-        except TimeoutError:
-            if time.monotonic() >= ends_s:
-                raise ConsumerGoneError(
-                    f"expected a heartbeat from the server, found none for {2 * HEARTBEAT_S:g} s"
-                ) from None
+            await self._wake.wait()
+        finally:
+            alarm.cancel()
+        if time.monotonic() >= self.heard_s + silence_s and not self._session.lost.is_set():
+            raise ConsumerGoneError(f"expected a heartbeat from the server, found none for {silence_s:g} s")
 
     def _take_answers(self) -> bool:
         """Take the time from the last answer, if the server had delivered everything; returns whether it had."""
