@@ -71,7 +71,8 @@ def is_removal(payload: bytes) -> bool:
     Raises:
         MalformedMessageError: it may be one, and is not a JSON object with a textual `op`.
     """
-    if b"remove" not in payload and b"\\u" not in payload:  # nearly always; an escape may spell it, too
+    # Nearly always; an escape may spell it, too. A single byte is found in a quarter of the time that two take.
+    if b"remove" not in payload and (b"\\" not in payload or b"\\u" not in payload):
         return False
     try:
         return _OP_DECODER.decode(payload).op == REMOVE
