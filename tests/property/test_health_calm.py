@@ -18,6 +18,7 @@ from kgents_health_scorer.reducer import Scorer
 from kgents_health_scorer.scored_entity import ScoredEntity
 from kgents_health_scorer.source import evidence_of
 from kgents_health_scorer.walk import Walk, Walks
+from kgents_shared.bus.delivery import Delivery
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.health import Health
@@ -180,7 +181,8 @@ def give(scorer: Scorer, step: Step, now_s: float) -> None:
 def passes(scorer: Scorer, pulse: Pulse, now_s: float, *, on: Ref | None = None) -> bool:
     """Whether it says nothing new, and is taken as such."""
     subject = pulse.ref.subject("pulse", source=pulse.source) if on is None else on.subject("pulse", source="k8s")
-    return scorer.calms.take(subject, pulse, round(at(now_s).timestamp() * 1e9), round(now_s))
+    time_ns = round(at(now_s).timestamp() * 1e9)
+    return scorer.calms.take(pulse, Delivery(subject, b"", None, round(now_s), 0, time_ns, 0))
 
 
 @given(

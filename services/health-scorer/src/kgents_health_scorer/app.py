@@ -97,13 +97,11 @@ class _Scoring:
 
     async def follow_pulses(self) -> None:
         """Take each sample."""
-        calms, on_pulse = self.scorer.calms, self.scorer.on_pulse
+        await self.pulses.read(self._on_pulse, self.scorer.calms.take)
 
-        def take(sample: Sample[Pulse]) -> None:
-            now, evidence = time_of(sample.time_ns), evidence_of(sample.seq)
-            on_pulse(sample.message, now=now, evidence=evidence, delay_s=sample.delay_s)
-
-        await self.pulses.read(take, lambda pulse, at: calms.take(at.subject, pulse, at.time_ns, at.seq))
+    def _on_pulse(self, sample: Sample[Pulse]) -> None:
+        now, evidence = time_of(sample.time_ns), evidence_of(sample.seq)
+        self.scorer.on_pulse(sample.message, now=now, evidence=evidence, delay_s=sample.delay_s)
 
     async def watch_time(self) -> None:
         """Notice samples that are missing and conditions that last too long."""

@@ -30,13 +30,14 @@ class Calm:
     """What the next samples of one source may be, and those taken since it was last settled."""
 
     __slots__ = (
+        "_check",
         "_figures",
+        "_fine_below",
         "_interval_s",
         "_left",
         "_limits",
         "_patience_ns",
         "_ref",
-        "_series",
         "_source",
         "_track",
         "_uid",
@@ -60,7 +61,7 @@ class Calm:
         self._source: Final = pulse.source
         self._values = array("d")  # to be learnt
         self._left = 0  # how many may wait to be
-        self._series: SeriesCheck | None = None
+        self._check: SeriesCheck | None = None  # that compares with what is usual
         self._track: Track | None = None
 
     def open(
@@ -77,10 +78,11 @@ class Calm:
         """
         series = [each for each in checks.series if issubclass(ResourcePulse, each.pulse)]
         figures = _figures(pulse, checks.limits)
-        if len(series) > 1 or any(each.of_calls for each in series) or figures < 0:
+        if len(series) > 1 or any(each.reads is None for each in series) or figures < 0:
             return  # and stays closed
-        self._series = series[0] if series else None
+        self._check = series[0] if series else None
         self._track = tracks.get((series[0].id, None)) if series else None
+        self._fine_below = series[0].fine_below if series else 0.0
         self._limits, self._figures, self._uid, self._interval_s = checks.limits, figures, pulse.uid, pulse.interval_s
         self._patience_ns = int((patience - MARGIN).total_seconds() * _NS_PER_S)
         self.timestamp = pulse.timestamp
@@ -102,22 +104,21 @@ class Calm:
             or _figures(pulse, self._limits) != self._figures
         ):
             return False
-        if self._series is not None and not self._compare(self._series, pulse):
+        if self._check is not None and not self._compare(self._check, pulse):
             return False
         self.timestamp, self.time_ns, self.seq = pulse.timestamp, time_ns, seq
         return True
 
     def _compare(self, check: SeriesCheck, pulse: ResourcePulse) -> bool:
-        """Take the one figure that is compared with what is usual, if it is none to compare, or there is none."""
-        samples, track = [*check.samples(pulse)], self._track
-        if track is None or len(samples) != 1:
-            return track is None and not samples
-        value, sample = samples[0].value, samples[0]
-        if value is None or sample.edge is not None or sample.failed is not None or not check.is_fine(value):
+        """Take the one figure that is compared with what is usual, if it is fine in any case, or there is none."""
+        value = check.reads(pulse, check.figure) if check.reads is not None else UNSET
+        if value is UNSET or self._track is None:
+            return value is UNSET and self._track is None
+        if value is None or not value < self._fine_below:
             return False
         if not self._left:
             self._learn()
-            self._left = track.past.certain(self._interval_s)
+            self._left = self._track.past.certain(self._interval_s)
             if not self._left:
                 return False
         self._left -= 1
@@ -130,9 +131,9 @@ class Calm:
         self._left = 0
 
     def _learn(self) -> None:
-        if self._track is not None and self._series is not None and self._series.usual is not None:
+        if self._track is not None and self._check is not None and self._check.usual is not None:
             for value in self._values:
-                self._track.past.learn(value, self._series.usual.resolution, self._interval_s)
+                self._track.past.learn(value, self._check.usual.resolution, self._interval_s)
             del self._values[:]
 
 

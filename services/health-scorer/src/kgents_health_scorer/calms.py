@@ -6,6 +6,7 @@ from typing import Final
 from kgents_health_scorer.calm import Calm
 from kgents_health_scorer.debounce import LONG_AGO
 from kgents_health_scorer.source import SKEW, time_of
+from kgents_shared.bus.delivery import Delivery
 from kgents_shared.contract.pulse import Pulse
 
 _HORIZON_NS: Final = 1_000_000_000
@@ -35,18 +36,17 @@ class Calms:
         for each in self._by_subject.values():
             each.is_open = False
 
-    def take(self, subject: str, pulse: Pulse, time_ns: int, seq: int) -> bool:
+    def take(self, pulse: Pulse, message: Delivery) -> bool:
         """Take a pulse that says nothing new; returns whether it did, else nothing has changed.
 
         Args:
-            subject: where it was found; what is taken is a pulse of this subject.
             pulse: the pulse, which did not wait on its way.
-            time_ns: when the server stored it.
-            seq: its sequence.
+            message: that had it; what is taken is a pulse of the subject of this.
         """
-        calm = self._by_subject.get(subject)
+        calm = self._by_subject.get(message.subject)
         if calm is None or not calm.is_open:
             return False
+        time_ns = message.time_ns
         if not 0 <= time_ns - self._horizon_ns < _HORIZON_NS:
             self._horizon, self._horizon_ns = time_of(time_ns) + SKEW, time_ns
-        return pulse.timestamp <= self._horizon and calm.take(pulse, time_ns, seq)
+        return pulse.timestamp <= self._horizon and calm.take(pulse, time_ns, message.seq)

@@ -339,6 +339,8 @@ class SeriesCheck(FigureCheck, frozen=True, kw_only=True):
 
     pulse: type[Pulse]
     """Pulses that have it."""
+    reads: Callable[[Pulse, str], Reading] | None = None
+    """The same as `samples`, of a check that has one figure, of the entity itself; None: it has others."""
     samples: Callable[[Pulse], Iterable[Sample]]
     """The figure in a pulse; nothing where it does not apply, or is of too few calls to judge."""
     measure: str
@@ -361,9 +363,10 @@ class SeriesCheck(FigureCheck, frozen=True, kw_only=True):
             calls=counted(sample.calls or 0, "call"),
         ).replace("× of ", "× ")
 
-    def is_fine(self, value: float) -> bool:
-        """Whether a value is no finding, whatever is usual: only a higher one may be."""
-        return self.usual is not None and self.usual.way == "above" and value < self.usual.least
+    @property
+    def fine_below(self) -> float:
+        """Below it a value is no finding, whatever is usual."""
+        return self.usual.least if self.usual is not None and self.usual.way == "above" else float("-inf")
 
     @property
     def shows_value(self) -> bool:

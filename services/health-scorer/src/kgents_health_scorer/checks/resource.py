@@ -15,18 +15,22 @@ REQUESTS_MIN_PER_S: Final = 1.0
 def _memory_ratio(pulse: Pulse, name: str) -> Reading:
     if not isinstance(pulse, ResourcePulse) or pulse.memory_limit_bytes == 0:
         return UNSET
-    used = field(pulse, name, pulse.memory_bytes)
+    used: float | None = pulse.memory_bytes
+    limit = pulse.memory_limit_bytes
     cache = pulse.custom.get(resource.MEMORY_CACHE_BYTES)
-    if cache is not None and isinstance(used, int | float):
+    if cache is not None and used is not None:
         used = max(used - cache, 0)  # it is dropped before anything is killed
-    return _ratio(used, field(pulse, resource.MEMORY_LIMIT_BYTES, pulse.memory_limit_bytes))
+    if used is None or limit is None:
+        return _ratio(field(pulse, name, used), field(pulse, resource.MEMORY_LIMIT_BYTES, limit))
+    return _ratio(used, limit)
 
 
 def _cpu_ratio(pulse: Pulse, name: str) -> Reading:
-    limit = custom(pulse, resource.CPU_LIMIT_PERCENT)
+    limit = pulse.custom.get(resource.CPU_LIMIT_PERCENT, UNSET)
     if not isinstance(pulse, ResourcePulse) or limit == 0:
         return UNSET
-    return _ratio(field(pulse, name, pulse.cpu_percent), limit)
+    used = pulse.cpu_percent
+    return _ratio(used if used is not None else field(pulse, name, used), limit)
 
 
 def _ratio(used: Reading, limit: Reading) -> Reading:
@@ -96,6 +100,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         name="CPU far above its usual",
         figure=resource.CPU_PERCENT,
         pulse=ResourcePulse,
+        reads=_cpu_ratio,
         samples=_cpu_samples,
         measure="1",
         usual=Usual(resolution=0.02, least=0.6),
