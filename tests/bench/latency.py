@@ -1,4 +1,7 @@
-"""Latency: entity change → topology message at a core subscriber, at a steady rate, builder and bare relay in turn."""
+"""Latency at a core subscriber, at a steady rate: entity change → topology, first sample of a pod → its health.
+
+topology-builder, and then health-scorer, takes turns with a bare relay.
+"""
 
 import asyncio
 import itertools
@@ -14,11 +17,15 @@ from nats.aio.msg import Msg
 
 from bench.bare import connect
 from bench.figures import Figure
-from bench.fleet import ENTITY_PREFIX, TOPOLOGY_PREFIX
+from bench.fleet import CLUSTER, ENTITY_PREFIX, SOURCE, TOPOLOGY_PREFIX
 from bench.relay import Station, changes, open_station
 from bench.run import Run
-from bench.site import Messages
+from bench.scorer import SCORER, samples
+from bench.site import Messages, worker
+from support.truth import in_sync
 
+PULSE_PREFIX: Final = f"kgents.pulse.{CLUSTER}.{SOURCE}."
+HEALTH_PREFIX: Final = f"kgents.health.{CLUSTER}."
 RATE: Final = 200
 """Changes a second, at each of the two."""
 SECONDS: Final = 20
@@ -28,21 +35,25 @@ GRACE_S: Final = 5.0
 
 
 class Probe:
-    """Sends changes to one station and takes the time until they come out."""
+    """Sends messages to one station and takes the time until what they cause comes out."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, messages: Messages, into: str, out: str) -> None:
+        """`into` and `out`: what the subjects begin with; the rest is the same."""
+        self.messages = messages
         self._client = client
+        self._into = into
+        self._out = out
         self._sent: dict[str, float] = {}
         self._all_here = asyncio.Event()
         self.seconds: list[float] = []
 
     async def open(self) -> None:
-        await self._client.subscribe(f"{TOPOLOGY_PREFIX}>", cb=self._on_topology)
+        await self._client.subscribe(f"{self._out}>", cb=self._on_output)
         await self._client.flush()
 
     async def send(self, subject: str, payload: bytes) -> None:
         self._all_here.clear()
-        self._sent[subject.removeprefix(ENTITY_PREFIX)] = time.perf_counter()
+        self._sent[subject.removeprefix(self._into)] = time.perf_counter()
         await self._client.publish(subject, payload)
 
     async def finish(self) -> None:
@@ -51,9 +62,11 @@ class Probe:
             await self._all_here.wait()
         await self._client.close()
 
-    async def _on_topology(self, message: Msg) -> None:
+    async def _on_output(self, message: Msg) -> None:
         now = time.perf_counter()
-        self.seconds.append(now - self._sent.pop(message.subject.removeprefix(TOPOLOGY_PREFIX)))
+        if (sent := self._sent.pop(message.subject.removeprefix(self._out), None)) is None:
+            return  # of the whole cluster
+        self.seconds.append(now - sent)
         if not self._sent:
             self._all_here.set()
 
@@ -70,13 +83,35 @@ async def _measure(run: Run, stack: AsyncExitStack, size: int) -> None:
         stations.append(await open_station(run, stack, "relay", size))
     seconds = QUICK_S if run.is_quick else SECONDS
     run.progress(f"{size:,} entities: {RATE} changes a second for {seconds} s")
-    probes = await drive(stations, _changes(size, RATE * seconds), RATE)
+    changed = _changes(size, RATE * seconds)
+    probes = [Probe(await connect(each.site.url), changed, ENTITY_PREFIX, TOPOLOGY_PREFIX) for each in stations]
+    await drive(probes, RATE)
     if run.profile:
         return
     report = partial(Figure, bench=run.name, size=size, unit="ms")
     ours, bare = (percentiles(probe.seconds) for probe in probes)
     run.report(report(name="builder, p50", ours=ours[50], bare=bare[50]))
     run.report(report(name="builder, p99", ours=ours[99], bare=bare[99], at_most=1.3))
+    await _measure_scorer(run, stations, stack, size, seconds)
+
+
+async def _measure_scorer(
+    run: Run, stations: Sequence[Station], stack: AsyncExitStack, size: int, seconds: int
+) -> None:
+    with_builder, with_relay = stations
+    await stack.enter_async_context(worker("scorer", with_builder.site.url))
+    await in_sync(with_builder.site.bus, SCORER)
+    first = samples(size)[: RATE * seconds]
+    run.progress(f"{size:,} entities: {len(first):,} first samples")
+    probes = [
+        Probe(await connect(with_builder.site.url), first, PULSE_PREFIX, HEALTH_PREFIX),
+        Probe(await connect(with_relay.site.url), _changes(size, len(first)), ENTITY_PREFIX, TOPOLOGY_PREFIX),
+    ]
+    await drive(probes, RATE)
+    report = partial(Figure, bench=run.name, size=size, unit="ms")
+    ours, bare = (percentiles(probe.seconds) for probe in probes)
+    run.report(report(name="scorer, p50", ours=ours[50], bare=bare[50]))
+    run.report(report(name="scorer, p99", ours=ours[99], bare=bare[99], at_most=1.5))
 
 
 def _changes(size: int, count: int) -> Messages:
@@ -89,24 +124,22 @@ def _changes(size: int, count: int) -> Messages:
     raise AssertionError
 
 
-async def drive(stations: Sequence[Station], messages: Messages, rate: float) -> list[Probe]:
-    """Send each message to every station, at this rate, and wait until all have come out.
+async def drive(probes: Sequence[Probe], rate: float) -> None:
+    """Send each message to every station, at this rate, and wait until all that they cause has come out.
 
     The stations take turns, so that all meet the same disturbances.
     """
-    probes = [Probe(await connect(station.site.url)) for station in stations]
     for probe in probes:
         await probe.open()
     loop = asyncio.get_running_loop()
     start, step_s = loop.time(), 1 / rate / len(probes)
-    for number, (subject, payload) in enumerate(messages):
-        for offset, probe in enumerate(probes):
+    for number, messages in enumerate(zip(*(probe.messages for probe in probes), strict=True)):
+        for offset, (probe, (subject, payload)) in enumerate(zip(probes, messages, strict=True)):
             due = start + (number * len(probes) + offset) * step_s
             await asyncio.sleep(max(0.0, due - loop.time()))
             await probe.send(subject, payload)
     for probe in probes:
         await probe.finish()
-    return probes
 
 
 def percentiles(seconds: list[float]) -> dict[int, float]:

@@ -55,7 +55,7 @@ async def _at_rest(run: Run, site: Site, size: int) -> None:
         await _beat(site, 0)
         await _sample(site, process, size, ROUNDS)
         rounds = run.rounds(ROUNDS)
-        run.progress(f"{size:,} entities: {rounds} samples of each of {len(_samples(size)):,} pods")
+        run.progress(f"{size:,} entities: {rounds} samples of each of {len(samples(size)):,} pods")
         cpu_us = await _sample(site, process, size, rounds) * 1e6
         beat = await _beat(site, await last_seq(site.bus, STREAM))
     if run.profile:
@@ -69,9 +69,9 @@ async def _sample(site: Site, process: Worker, size: int, rounds: int) -> float:
     """Seconds of CPU that a sample takes."""
     before_s, count = process.cpu_s(), 0
     for _ in range(rounds):
-        samples = _samples(size)
-        await site.flood(samples, STREAM)
-        count += len(samples)
+        found = samples(size)
+        await site.flood(found, STREAM)
+        count += len(found)
     await _beat(site, await last_seq(site.bus, STREAM))
     return (process.cpu_s() - before_s) / count
 
@@ -96,7 +96,7 @@ def _report_stall(run: Run, size: int, name: str, beat: Heartbeat) -> None:
     run.report(Figure(bench=run.name, size=size, name=name, ours=stall_ms, unit="ms", at_most=1000 * STALL_S))
 
 
-def _samples(size: int) -> Messages:
+def samples(size: int) -> Messages:
     """One of each pod, now."""
     peers, now = peers_of(size), datetime.now(UTC)
     found: list[tuple[str, bytes]] = []

@@ -10,9 +10,10 @@ from typing import Final
 
 import msgspec
 
+from bench.bare import connect
 from bench.figures import Figure
-from bench.fleet import message, peers_of, pod
-from bench.latency import drive, percentiles
+from bench.fleet import ENTITY_PREFIX, TOPOLOGY_PREFIX, message, peers_of, pod
+from bench.latency import Probe, drive, percentiles
 from bench.relay import open_station
 from bench.run import Run
 from bench.site import Messages
@@ -38,7 +39,8 @@ async def _measure(run: Run, stack: AsyncExitStack, size: int) -> None:
     messages = _replacements(size, round(REPLACED * within_s / WITHIN_S))
     run.progress(f"{size:,} entities: {len(messages) // 2:,} pods are replaced within {within_s:.0f} s")
     before = [station.process.cpu_s() for station in stations]
-    probes = await drive(stations, messages, len(messages) / within_s)
+    probes = [Probe(await connect(each.site.url), messages, ENTITY_PREFIX, TOPOLOGY_PREFIX) for each in stations]
+    await drive(probes, len(messages) / within_s)
     used_s = [station.process.cpu_s() - cpu_s for station, cpu_s in zip(stations, before, strict=True)]
     if run.profile:
         return

@@ -285,6 +285,8 @@ def test_most_pulses_are_not_judged_again() -> None:
     calm = pulse_of(("pulse", REFS[0], "k8s", 0.2, 0.1, "u1", 15.0, ""), 60.0)
     assert not passes(scorer, structs.replace(calm, ref=REFS[1]), 60.0, on=REFS[0]), "not what its subject names"
     assert not passes(scorer, structs.replace(calm, source="docker"), 60.0, on=REFS[0])
+    assert not passes(scorer, structs.replace(calm, timestamp=at(45.0)), 60.0), "as old as the last"
+    assert not passes(scorer, calm, 40.0), "stored before the last"
     assert passes(scorer, calm, 60.0)
     assert not scorer.is_dirty
     with patch.object(ScoredEntity, "judge", autospec=True, side_effect=ScoredEntity.judge) as judge:
