@@ -75,6 +75,17 @@ def peers(facts: Facts, name: str) -> list[Ref | str]:
     return [each.peer for each in named(facts, "process", name).connections if each.evidence == EVIDENCE]
 
 
+def test_a_program_uses_nothing_while_all_of_it_sleeps_and_the_same_as_ever_once_one_has_run() -> None:
+    asleep, first = process(1, "nginx", NGINX), process(2, "nginx", NGINX)
+    later = structs.replace(first, cpu_s=2.0, rss_bytes=3_000_000, files=80, files_max=100)
+    samples = [sample(0, asleep, first), sample(1, asleep, first), sample(2, asleep, later), sample(3, asleep)]
+    found = [pulse(seen(*samples[:count]), "process", "nginx.service/nginx") for count in (2, 3, 4)]
+    assert [each.cpu_percent for each in found] == [0.0, 10.0, 0.0]
+    assert [each.memory_bytes for each in found] == [2_000_000, 4_000_000, 1_000_000]
+    assert [each.custom.get("open_files_ratio") for each in found] == [None, 0.8, None]
+    assert [each.custom["processes"] for each in found] == [2.0, 2.0, 1.0]
+
+
 def test_the_first_sample_knows_no_rate_and_says_so() -> None:
     first = pulse(seen(sample(0, process(1, "init"), cpu=proc.CpuTime(100, 300))), "host", "web-1")
     assert first.cpu_percent is None

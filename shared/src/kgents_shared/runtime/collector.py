@@ -150,7 +150,8 @@ class Collector:
         before = self._parts.setdefault(part, {})
         published = list(before.items())
         for ref, entity in read.items():
-            self._put_into(part, ref, entity, trace)
+            if before.get(ref) is not entity:  # else it is what was put last
+                self._put_into(part, ref, entity, trace)
             await time_slice.checkpoint()
         for ref, entity in published:
             if ref not in read and ref in before:

@@ -39,14 +39,15 @@ def observe(
         published: our entities as published.
     """
     scope = Scope(cluster, now.machine.name, interval_s, now.at, published)
-    programs = program.programs(now)
+    known = history.programs
+    programs = history.programs = program.programs(now, known)
     network.take(now, programs, scope)
     if before is None:
         history.resume(published, now, scope)
     history.take(now)
     facts: list[Fact] = [host.fact(before, now, history, scope), *file_system.facts(before, now, history, scope)]
     facts += unit.facts(before, now, programs, history, scope)
-    facts += program.facts(before, now, programs, network, scope, limit=max_processes)
+    facts += program.facts(before, now, programs, known, network, scope, limit=max_processes)
     unread = []
     if now.processes is None:
         unread = [Unread(kind=kind, reason=now.faults[0]) for kind in (kinds.PROCESS, kinds.UNIT)]

@@ -6,6 +6,7 @@ from datetime import datetime
 from statistics import median
 from typing import Final
 
+from kgents_collector_host.mapping.program import Program
 from kgents_collector_host.mapping.scope import Scope
 from kgents_collector_host.sample import Sample
 from kgents_shared.contract.entity import Entity, Ref
@@ -39,6 +40,8 @@ class History:
         """When the kernel last killed for memory, if that was of late."""
         self.unsynchronized_since: datetime | None = None
         """Since when nothing keeps the machine's clock right, as far as that was seen."""
+        self.programs: Mapping[str, Program] = {}
+        """Of the sample before."""
         self._boot_id = ""
 
     def resume(self, published: Mapping[Ref, Entity], now: Sample, scope: Scope) -> None:

@@ -95,7 +95,8 @@ class _Owners:
     """The program that a socket belongs to."""
 
     def __init__(self, now: Sample, programs: Mapping[str, Program]) -> None:
-        self._by_pid = {one.pid: name for name, each in programs.items() for one in each.processes}
+        owners = frozenset(now.owners.values())
+        self._by_pid = {pid: name for name, each in programs.items() for pid in each.pids & owners}
         self._by_cgroup: defaultdict[str, set[str]] = defaultdict(set)
         for name, each in programs.items():
             for path in each.cgroups:

@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from operator import is_
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -16,6 +17,7 @@ from kgents_shared.contract.vocabulary import edges, kinds
 from kgents_shared.contract.vocabulary.attributes import any_entity, otel
 from kgents_shared.contract.vocabulary.figures import host as figure
 from kgents_shared.contract.vocabulary.figures import resource
+from kgents_shared.contract.vocabulary.figures.figure import FigureName
 
 if TYPE_CHECKING:
     from kgents_collector_host.mapping.network import Network
@@ -30,31 +32,47 @@ _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 
 
 class Program(Struct, frozen=True):
-    """The processes of one command in one place."""
+    """The processes of one command in one place, and what follows of them."""
 
     name: str
     """`nginx.service/nginx`, `4f1c…/redis-server`, `bash`."""
     place: Place
-    cgroups: frozenset[str]
     processes: tuple[Process, ...]
+    cgroups: frozenset[str]
+    pids: frozenset[int]
+    started_s: float
+    """When the oldest of them started, in seconds since the boot."""
+    rss_bytes: int
+    open_files_ratio: float | None
+    """Of the one that has most of what it may have; None: not known."""
 
-    @property
-    def started_s(self) -> float:
-        """When the oldest of them started, in seconds since the boot."""
-        return min(each.started_s for each in self.processes)
 
-
-def programs(now: Sample) -> dict[str, Program]:
-    """By name."""
+def programs(now: Sample, known: Mapping[str, Program]) -> dict[str, Program]:
+    """By name. One of which no process has run since `known`, those of the sample before, is the same object."""
     found: defaultdict[tuple[str, Place], list[Process]] = defaultdict(list)
     for each in now.processes or ():
         found[_program_of(each.command, each.cgroup)].append(each)
     made: dict[str, Program] = {}
     for (name, place), members in found.items():
-        other = made.get(name)  # of another container whose id begins the same
+        other, old = made.get(name), known.get(name)  # other: of another container whose id begins the same
         every = (*(other.processes if other is not None else ()), *members)
-        made[name] = Program(name, place, frozenset(each.cgroup for each in every), every)
+        has_slept = old is not None and len(old.processes) == len(every) and all(map(is_, old.processes, every))
+        made[name] = old if old is not None and has_slept else _program(name, place, every)
     return made
+
+
+def _program(name: str, place: Place, processes: tuple[Process, ...]) -> Program:
+    ratios = [each.files / each.files_max for each in processes if each.files is not None and each.files_max]
+    return Program(
+        name,
+        place,
+        processes,
+        cgroups=frozenset(each.cgroup for each in processes),
+        pids=frozenset(each.pid for each in processes),
+        started_s=min(each.started_s for each in processes),
+        rss_bytes=sum(each.rss_bytes for each in processes),
+        open_files_ratio=max(ratios, default=None),
+    )
 
 
 @lru_cache(maxsize=4096)
@@ -74,24 +92,28 @@ def facts(
     before: Sample | None,
     now: Sample,
     found: Mapping[str, Program],
+    known: Mapping[str, Program],
     network: "Network",
     scope: Scope,
     *,
     limit: int,
 ) -> Iterator[Fact]:
-    """The entities of the most important ones, with their figures; the rest as one."""
+    """The entities of the most important ones, with their figures; the rest as one. `known`: as of `programs`."""
     settled = [each for each in found.values() if is_settled(each, now)]
     shown = _shown(settled, network, scope, limit)
     old = {each.pid: each for each in (before.processes or ())} if before is not None else {}
     elapsed_s = elapsed(before, now)
     for each in shown:
         entity = _entity(each, network, scope)
-        cpu = _cpu_percent(each.processes, old, elapsed_s)
-        rss = sum(one.rss_bytes for one in each.processes)
-        figures = {figure.PROCESSES: float(len(each.processes))}
-        ratios = [one.files / one.files_max for one in each.processes if one.files is not None and one.files_max]
-        if ratios:
-            figures[figure.OPEN_FILES_RATIO] = max(ratios)
+        published = scope.published.get(entity.ref)
+        if published is not None and published == entity:
+            entity = published  # the same object, which needs no comparison with what is stored
+        has_slept = known.get(each.name) is each
+        cpu = _cpu_percent(() if has_slept else each.processes, old, elapsed_s)
+        rss = each.rss_bytes
+        figures: dict[FigureName, float | None] = {figure.PROCESSES: float(len(each.processes))}
+        if each.open_files_ratio is not None:
+            figures[figure.OPEN_FILES_RATIO] = each.open_files_ratio
         pulse = scope.pulse(
             entity, figures, cpu_percent=cpu, memory_bytes=rss, unread={"cpu_percent": cpu, "memory_bytes": rss}
         )
@@ -118,8 +140,7 @@ def _shown(settled: Sequence[Program], network: "Network", scope: Scope, limit: 
 
     def rank(each: Program) -> tuple[bool, bool, int, str]:
         is_shown = scope.ref(kinds.PROCESS, each.name) in scope.published
-        size = sum(one.rss_bytes for one in each.processes)
-        return not is_shown, not network.listens(each.name), -size, each.name
+        return not is_shown, not network.listens(each.name), -each.rss_bytes, each.name
 
     return sorted(settled, key=rank)[:limit]
 
