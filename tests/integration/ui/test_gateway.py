@@ -103,7 +103,8 @@ async def test_databases_have_phase_and_figures_also_where_the_clock_of_this_mac
         await session.request(each.ref.subject("pulse", source=each.source), encode(each))
     async with serving(bus, tokens_file=tokens) as gateway:
         await caught_up(bus, gateway)
-        async with dashboard(GatewaySource(gateway.server.address, "ada", select()), size=(160, 50)) as shown:
+        selection = select(cluster=["test", "elsewhere"])
+        async with dashboard(GatewaySource(gateway.server.address, "ada", selection), size=(160, 50)) as shown:
             await eventually(lambda: shown.row(" orders ").rstrip().endswith("10h"))
             await shown.press("4")
             await shown.until("5/20")
@@ -116,6 +117,11 @@ async def test_databases_have_phase_and_figures_also_where_the_clock_of_this_mac
             assert "no pulse" not in shown.text
             await shown.press("3")
             await shown.until("1.2 k messages")
+            await shown.press("7")
+            await eventually(lambda: shown.app.filling._asked_for == "pipeline")
+            assert not shown.app.world.faults
+        async with dashboard(GatewaySource(gateway.server.address, "ada", select(cluster=["elsewhere"]))) as shown:
+            await shown.until("nothing is known of elsewhere")
 
 
 async def test_a_gateway_that_is_away_is_said_stops_nothing_and_is_read_again(
