@@ -22,8 +22,6 @@ from kgents_shared.contract.vocabulary.attributes import kubernetes as attribute
 from kgents_shared.contract.vocabulary.attributes import otel
 
 E = TypeVar("E", Endpoint, ExternalEndpoint)
-Place = tuple[str, Key]
-"""An object: its resource and its key."""
 
 OWNED: Final = "metadata.ownerReferences"
 OWNED_THROUGH: Final = "metadata.ownerReferences of the ReplicaSet"
@@ -44,7 +42,7 @@ class Inventory:
         self._published = published
         self._shelves: defaultdict[str, Shelf] = defaultdict(Shelf)  # by resource
         self._pods: defaultdict[str, set[Key]] = defaultdict(set)  # by namespace
-        self._owned: defaultdict[str, set[Place]] = defaultdict(set)  # by the uid of a ReplicaSet
+        self._owned: defaultdict[str, set[Ref]] = defaultdict(set)  # by the uid of a ReplicaSet
         self._endpoints: defaultdict[Ref, dict[Key, list[Endpoint]]] = defaultdict(dict)  # by pod and slice
         self._external: defaultdict[Ref, dict[Key, list[ExternalEndpoint]]] = defaultdict(dict)  # by Service and slice
         self._behind: defaultdict[Ref, dict[Key, list[Endpoint | ExternalEndpoint]]] = defaultdict(dict)  # by Service
@@ -52,7 +50,7 @@ class Inventory:
         self._makers: defaultdict[str, dict[tuple[str, Key], dict[str, str]]] = defaultdict(dict)  # by namespace
         self._without: defaultdict[str, set[Ref]] = defaultdict(set)  # Services without endpoints, by namespace
         self._named: Counter[Ref] = Counter()
-        self._primary: dict[Ref, Place] = {}  # of whole objects: their parts are in the same fragment
+        self._primary: dict[Ref, str] = {}  # whole objects → resource: their parts are in the same fragment
         self._dirty: defaultdict[str, dict[Ref, None]] = defaultdict(dict)  # by kind; a whole stands for its parts
 
     def keys(self, resource: str) -> Collection[Key]:
@@ -101,7 +99,7 @@ class Inventory:
 
     def mark_owned(self) -> None:
         """Mark what ReplicaSets own beside pods: other kinds do not wait until they are listed."""
-        self._mark(each for owned in self._owned.values() for each in owned if each[0] != "pods")
+        self.mark(ref for owned in self._owned.values() for ref in owned if ref.kind != kinds.POD)
 
     def mark(self, refs: Iterable[Ref]) -> None:
         """Mark these."""
@@ -133,15 +131,14 @@ class Inventory:
         self._dirty[ref.kind][ref] = None
 
     def _change(self, resource: str, key: Key, old: Fragment | None, new: Fragment | None) -> None:
-        place = resource, key
-        self._change_entities(place, old.entities if old else (), new.entities if new else ())
-        if new is not None and new.entities:
-            place = self._primary[new.entities[0].ref]  # kept once, with its strings
+        self._change_entities(resource, old.entities if old else (), new.entities if new else ())
+        self._change_owner(_replicaset_of(old), _replicaset_of(new))
         for fragment, is_new in ((old, False), (new, True)):
             if fragment is None:
                 continue
             self._change_references(fragment.references, 1 if is_new else -1)
-            self._change_owner(place, fragment, is_new=is_new)
+            if resource == "replicasets":
+                self.mark(self._owned.get(fragment.uid, ()))
             self._change_endpoints(key, fragment, is_new=is_new)
             self._change_policy(key, fragment, is_new=is_new)
         self._change_maker(resource, key, old.makes if old else {}, new.makes if new else {})
@@ -150,7 +147,7 @@ class Inventory:
             if not self._pods[key[0]]:
                 del self._pods[key[0]]
 
-    def _change_entities(self, place: Place, old: Sequence[Entity], new: Sequence[Entity]) -> None:
+    def _change_entities(self, resource: str, old: Sequence[Entity], new: Sequence[Entity]) -> None:
         known = [each.ref for each in new]
         for each in old:
             if each.ref.kind == kinds.SERVICE:
@@ -160,8 +157,7 @@ class Inventory:
                 self._primary.pop(each.ref, None)
         for ref in known[:1]:
             self._touch(ref)
-            if self._primary.get(ref) != place:
-                self._primary[ref] = place
+            self._primary[ref] = resource
         for part in known[1:]:
             self._dirty[part.kind][known[0]] = None
 
@@ -172,14 +168,17 @@ class Inventory:
                 del self._named[ref]
             self._touch(ref)
 
-    def _change_owner(self, place: Place, fragment: Fragment, *, is_new: bool) -> None:
-        if fragment.owner is not None and fragment.owner.api_kind == "ReplicaSet":
-            uid = fragment.owner.uid
-            (self._owned[uid].add if is_new else self._owned[uid].discard)(place)
+    def _change_owner(self, old: tuple[str, Ref] | None, new: tuple[str, Ref] | None) -> None:
+        if old == new:
+            return
+        if old is not None:
+            uid, ref = old
+            self._owned[uid].discard(ref)
             if not self._owned[uid]:
                 del self._owned[uid]
-        if place[0] == "replicasets":
-            self._mark(self._owned.get(fragment.uid, ()))
+        if new is not None:
+            uid, ref = new
+            self._owned[uid].add(ref)
 
     def _change_endpoints(self, slice_: Key, fragment: Fragment, *, is_new: bool) -> None:
         if fragment.service is not None:
@@ -227,13 +226,6 @@ class Inventory:
         if not without:
             del self._without[service.namespace]
 
-    def _mark(self, objects: Iterable[Place]) -> None:
-        for resource, key in objects:
-            if resource == "pods":
-                self._touch(self._pod(key))
-            elif (fragment := self._shelves[resource].get(key)) is not None and fragment.entities:
-                self._touch(fragment.entities[0].ref)
-
     def _pod(self, key: Key) -> Ref:
         """Without its fragment: decompressing very many at once would block the event loop."""
         return Ref(self._cluster, kinds.POD, key[1], key[0])
@@ -242,8 +234,9 @@ class Inventory:
 
     def _fragment(self, ref: Ref) -> Fragment | None:
         """The fragment of the object that an entity is, or is part of."""
-        place = self._primary.get(container.pod_of(ref) if ref.kind in WITHIN else ref)
-        return self._shelves[place[0]].get(place[1]) if place is not None else None
+        whole = container.pod_of(ref) if ref.kind in WITHIN else ref
+        resource = self._primary.get(whole)
+        return self._shelves[resource].get((whole.namespace, whole.name)) if resource is not None else None
 
     def _made(self, ref: Ref) -> Entity | None:
         fragment = self._fragment(ref)
@@ -343,6 +336,13 @@ class Inventory:
 
     def _is_unseen(self, resource: str, namespace: str) -> bool:
         return (resource, "") in self.unseen or (resource, namespace) in self.unseen
+
+
+def _replicaset_of(fragment: Fragment | None) -> tuple[str, Ref] | None:
+    """The uid of the ReplicaSet that owns an object which is shown, and the object."""
+    if fragment is None or not fragment.entities or fragment.owner is None or fragment.owner.api_kind != "ReplicaSet":
+        return None
+    return fragment.owner.uid, fragment.entities[0].ref
 
 
 def _change_slice(

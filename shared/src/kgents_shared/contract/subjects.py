@@ -39,6 +39,8 @@ FIELDS: Final[dict[str, tuple[str, ...]]] = {
 
 REMEMBERED: Final = 4_096
 """Signals, sources, kinds and namespaces whose part of a subject is remembered."""
+ESCAPED_REMEMBERED: Final = 16_384
+"""Values whose token is remembered, since it is not the value itself: 4 MB."""
 EMPTY: Final = "_"
 MAX_TOKEN_CHARS: Final = 120
 """A longer token is cut and ends in a hash; the server advises subjects under 256 characters in sixteen tokens."""
@@ -57,7 +59,7 @@ def escape(value: str) -> str:
     return _escape_slowly(value)
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=ESCAPED_REMEMBERED)
 def _escape_slowly(value: str) -> str:
     if value == "":
         return EMPTY
