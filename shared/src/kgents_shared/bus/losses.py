@@ -26,7 +26,8 @@ INTERVAL_S: Final = 30.0
 COMPARED_EVERY: Final = 100
 """A comparison is due after so many times the time that the last one took: it takes at most 1 % of the time."""
 COMPARED_SOONER: Final = 20
-"""The same if the stream holds less than before: messages were lost, or removals have expired."""
+"""The same if the stream holds less than before: messages were lost, or removals have expired. And after a reconnect:
+the server may have been restored from a copy, and soon hold as much as before."""
 
 _LIMITS: Final = {"max_bytes": -1, "max_age": 0, "max_msgs": -1}
 """What would drop messages of a state stream → the value with which it does not."""
@@ -35,30 +36,34 @@ _log = get_logger(__name__)
 
 
 class Schedule:
-    """When a comparison is due: sooner if the stream shrank, and not while nothing was stored or dropped."""
+    """When a comparison is due: sooner for a reason, and without one not while nothing was stored or dropped."""
 
     def __init__(self) -> None:
         self._compared: StreamState | None = None
         self._seen: StreamState | None = None
-        self._has_shrunk = False
+        self._is_suspect = False
         self._began_s = asyncio.get_running_loop().time()
         self._took_s = INTERVAL_S / COMPARED_EVERY
 
-    def begin(self, state: StreamState, *, sooner: bool = False) -> bool:
+    def suspect(self) -> None:
+        """The next comparison is due sooner: the stream may be another one, or something is missing."""
+        self._is_suspect = True
+
+    def begin(self, state: StreamState) -> bool:
         """Whether a comparison is due and begins now."""
         seen, self._seen = self._seen, state
         if seen is not None and (state.messages < seen.messages or state.num_subjects < seen.num_subjects):
-            self._has_shrunk = True
+            self.suspect()
         now_s = asyncio.get_running_loop().time()
-        factor = COMPARED_SOONER if self._has_shrunk or sooner else COMPARED_EVERY
-        if now_s - self._began_s < factor * self._took_s or (state == self._compared and not sooner):
+        factor = COMPARED_SOONER if self._is_suspect else COMPARED_EVERY
+        if now_s - self._began_s < factor * self._took_s or (state == self._compared and not self._is_suspect):
             return False
         self._began_s = now_s
         return True
 
     def end(self, state: StreamState) -> None:
         """The comparison is complete."""
-        self._compared, self._has_shrunk = state, False
+        self._compared, self._is_suspect = state, False
         self._took_s = asyncio.get_running_loop().time() - self._began_s
 
 
@@ -92,11 +97,12 @@ class Absence:
         """The subjects that two comparisons have not found. Never ends."""
         schedule = Schedule()
         async for session in self._bus.sessions():
+            schedule.suspect()
             while not session.lost.is_set():
                 gone: list[str] = []
                 with suppress(BusError):  # also a lost session; the next check follows
                     info = await stream_info(session, self._stream)
-                    if schedule.begin(info.state, sooner=bool(self._suspects)) and not limit_of(info):
+                    if schedule.begin(info.state) and not limit_of(info):
                         earlier, missing = set(self._suspects), set(self._held())
                         async with aclosing(subject_parts(session, self._stream, self._filters)) as parts:
                             async for part in parts:
@@ -104,6 +110,8 @@ class Absence:
                         schedule.end(info.state)
                         gone = sorted(missing & earlier & self._suspects)
                         self._suspects = missing
+                        if missing:
+                            schedule.suspect()
                 if gone:
                     _log.warning("messages_lost", stream=self._stream, count=len(gone), first=gone[0])
                     yield gone

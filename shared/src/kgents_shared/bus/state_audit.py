@@ -86,6 +86,7 @@ class StateAudit:
         schedule = Schedule()
         async for session in self._bus.sessions():
             self._table.restore_cut()
+            schedule.suspect()  # what it holds may have been restored from a copy
             while not session.lost.is_set():
                 if self._stream in HISTORY_STREAMS:
                     await self._table.tombstones.purge_history(session, self._stream)
