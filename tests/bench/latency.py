@@ -1,6 +1,6 @@
 """Latency at a core subscriber, at a steady rate: entity change → topology, first sample of a pod → its health.
 
-topology-builder, and then health-scorer, takes turns with a bare relay.
+health-scorer, and then topology-builder, takes turns with a bare relay.
 """
 
 import asyncio
@@ -82,6 +82,8 @@ async def _measure(run: Run, stack: AsyncExitStack, size: int) -> None:
     if not run.profile:
         stations.append(await open_station(run, stack, "relay", size))
     seconds = QUICK_S if run.is_quick else SECONDS
+    if not run.profile:
+        await _measure_scorer(run, stations, size, seconds)
     run.progress(f"{size:,} entities: {RATE} changes a second for {seconds} s")
     changed = _changes(size, RATE * seconds)
     probes = [Probe(await connect(each.site.url), changed, ENTITY_PREFIX, TOPOLOGY_PREFIX) for each in stations]
@@ -92,22 +94,20 @@ async def _measure(run: Run, stack: AsyncExitStack, size: int) -> None:
     ours, bare = (percentiles(probe.seconds) for probe in probes)
     run.report(report(name="builder, p50", ours=ours[50], bare=bare[50]))
     run.report(report(name="builder, p99", ours=ours[99], bare=bare[99], at_most=1.3))
-    await _measure_scorer(run, stations, stack, size, seconds)
 
 
-async def _measure_scorer(
-    run: Run, stations: Sequence[Station], stack: AsyncExitStack, size: int, seconds: int
-) -> None:
+async def _measure_scorer(run: Run, stations: Sequence[Station], size: int, seconds: int) -> None:
+    """Comes first: what changes fails, and what has failed is judged at each tick."""
     with_builder, with_relay = stations
-    await stack.enter_async_context(worker("scorer", with_builder.site.url))
-    await in_sync(with_builder.site.bus, SCORER)
     first = samples(size)[: RATE * seconds]
-    run.progress(f"{size:,} entities: {len(first):,} first samples")
-    probes = [
-        Probe(await connect(with_builder.site.url), first, PULSE_PREFIX, HEALTH_PREFIX),
-        Probe(await connect(with_relay.site.url), _changes(size, len(first)), ENTITY_PREFIX, TOPOLOGY_PREFIX),
-    ]
-    await drive(probes, RATE)
+    async with worker("scorer", with_builder.site.url):
+        await in_sync(with_builder.site.bus, SCORER)
+        run.progress(f"{size:,} entities: {len(first):,} first samples")
+        probes = [
+            Probe(await connect(with_builder.site.url), first, PULSE_PREFIX, HEALTH_PREFIX),
+            Probe(await connect(with_relay.site.url), _changes(size, len(first)), ENTITY_PREFIX, TOPOLOGY_PREFIX),
+        ]
+        await drive(probes, RATE)
     report = partial(Figure, bench=run.name, size=size, unit="ms")
     ours, bare = (percentiles(probe.seconds) for probe in probes)
     run.report(report(name="scorer, p50", ours=ours[50], bare=bare[50]))
