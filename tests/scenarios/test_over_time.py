@@ -152,7 +152,7 @@ def test_a_job_that_completes_at_its_second_try_raises_nothing() -> None:
     story.at("2m", ready("migrate-2", owner=job))
     story.at("3m", finished("migrate-2", owner=job), kube_workloads.job("migrate", NAMESPACE))
     world = story.expect(until="1h")
-    assert world.health("pod shop/migrate-1").text == ("pod shop/migrate-1 is healthy (failed, which no longer counts)")
+    assert world.health("pod shop/migrate-1").text == "pod shop/migrate-1 is healthy (failed, which does not count now)"
     assert health(world, "container shop/migrate-1/main") == "healthy"
 
 

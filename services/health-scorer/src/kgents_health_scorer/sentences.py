@@ -19,7 +19,7 @@ def of_health(entity: TopologyEntity, level: str, reasons: Sequence[Reason], lea
     ready += f", learning what is usual ({', '.join(learning)})" if learning else ""
     if entity.status == "running":
         return f"{ref} is {level}{ready}"
-    past = ", which no longer counts" if entity.status == "failed" else ""
+    past = ", which does not count now" if entity.status == "failed" else ""
     return f"{ref} is {level} ({entity.status}{past}){ready}"
 
 
