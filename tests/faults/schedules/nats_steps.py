@@ -8,8 +8,11 @@ from faults.schedules.names import CANARY, CLUSTER
 from faults.schedules.raw import Json
 from faults.schedules.run import Run, attempt, changes
 from faults.schedules.site import STORE_BYTES, copy_store
+from support.waiting import eventually
 
 FILL_BYTES: Final = 2**20 - 4096
+REMADE_S: Final = 60.0
+"""A cluster that was just divided elects a leader first, and makes no stream until then. Nothing else would make it."""
 
 
 async def nats_kill(run: Run) -> str:
@@ -132,11 +135,12 @@ async def remake(run: Run) -> str:
         if await attempt(run.reader.ask(f"$JS.API.STREAM.DELETE.KGENTS_{stream}")) is not None:
             break
     await asyncio.sleep(run.dice.choice((0.0, 0.5)))
-    for _ in range(10):
+
+    async def is_made() -> bool:
         answer = await attempt(run.reader.ask(f"$JS.API.STREAM.CREATE.KGENTS_{stream}", info["config"]))
-        if answer is not None and "error" not in answer:
-            break
-        await asyncio.sleep(0.3)
+        return answer is not None and "error" not in answer
+
+    await eventually(is_made, REMADE_S)
     return str(stream)
 
 
