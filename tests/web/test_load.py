@@ -69,7 +69,7 @@ async def shop(bus: Bus, gateway: Running) -> None:
         pulse(CONSUMER, custom={"delivered_per_sec": 3.0, "pending_messages": 4_100.0}),
         DatabasePulse(
             ref=DATABASE, source="k8s", backend="postgres", timestamp=datetime.now(UTC), interval_s=30.0,
-            phase="overloaded", cause="saturated", pool=Pool(active=98, max=100, waiting=7, utilization=0.98),
+            phase="overloaded", cause="saturated", pool=Pool(active=3, max=100, waiting=7, utilization=0.98),
             memory=Memory(used_mb=512.0, max_mb=1024.0, utilization=0.5), collections=Collections(vectors=1_200_000),
             performance={"latency_ms": None},
         ),

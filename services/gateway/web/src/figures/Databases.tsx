@@ -59,7 +59,9 @@ function Database({ model, pulse }: { model: Model; pulse: Pulse }) {
   const read = (section: (typeof SECTIONS)[number], name: string) => readOf(pulse, section, name);
   const oldMs = oldness({ at: pulse.timestamp, interval_s: pulse.interval_s }, model.shownMs.value);
   const isUnknown = pulse.backend === COHERENCY && pulse.unread?.includes("*") === true;
-  const [active, most, waiting] = [read("pool", "active"), read("pool", "max"), read("pool", "waiting")];
+  const [share, most, waiting] = [read("pool", "utilization"), read("pool", "max"), read("pool", "waiting")];
+  // Of the places those that are taken, by idle connections too: what is active may be few beside a full bar.
+  const taken = typeof share === "number" && typeof most === "number" ? Math.round(share * most) : read("pool", "active");
   const [used, space] = [read("memory", "used_mb"), read("memory", "max_mb")];
   const mebibytes = (value: number) => bytes(value * MIB);
   return (
@@ -75,7 +77,7 @@ function Database({ model, pulse }: { model: Model; pulse: Pulse }) {
       </p>
       <dl>
         {pulse.backend === COHERENCY && <Coherency figures={pulse.custom ?? {}} />}
-        <Gauge name={gauges.pool} value={active} limit={most} share={read("pool", "utilization")} text={number}>
+        <Gauge name={gauges.pool} value={taken} limit={most} share={share} text={number}>
           {typeof waiting === "number" && waiting > 0 && <span class="soft">{gauges.waiting(waiting)}</span>}
         </Gauge>
         <Gauge name={gauges.memory} value={used} limit={space} share={read("memory", "utilization")} text={mebibytes} />
