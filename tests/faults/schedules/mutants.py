@@ -64,9 +64,8 @@ MUTANTS: Final = (
     ),
     Mutant(
         "G4", "a message does not name the one that it replaces",
-        "shared/src/kgents_shared/bus/state_table.py",
-        "        headers = {EXPECTED_SEQUENCE: str(expected_seq), **desired.trace}",
-        "        headers = {**desired.trace}",
+        "shared/src/kgents_shared/bus/desired.py",
+        "        found = {EXPECTED_SEQUENCE: str(seq)}\n", "        found: dict[str, str] = {}\n",
         ("kill",),
     ),
     Mutant(
@@ -103,7 +102,7 @@ MUTANTS: Final = (
     Mutant(
         "G10", "the state table publishes what the stream already holds",
         "shared/src/kgents_shared/bus/state_table.py",
-        "        return self._same(published, desired.message)\n", "        return False\n",
+        "        return is_known or self._same(published, desired.message)\n", "        return False\n",
         ("restart",),
     ),
 )  # fmt: skip

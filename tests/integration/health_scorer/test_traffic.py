@@ -61,7 +61,9 @@ async def test_a_delay_turns_its_connection_and_a_restarted_scorer_knows_what_wa
             async with run_in_process(SERVICE, CONFIG, bus, tmp_path) as context:
                 await until_in_sync(context)
                 await calls(usual, HOUR)
-                await eventually(lambda: known_s(published(context, "health")) >= HOUR * SAMPLE_S)
+                await eventually(lambda: context.status.watermark.get("KGENTS_PULSE", 0) >= HOUR)
+                # It is published again once it covers twice the time, which is so after some sample of a batch.
+                assert known_s(published(context, "health")) >= HOUR * SAMPLE_S / 2
                 before = health_of(published(context, "health"), FRONT)
             async with run_in_process(SERVICE, CONFIG, bus, tmp_path) as context:
                 await until_in_sync(context)
