@@ -19,6 +19,7 @@ PACE: Final[Pace] = {
     "kgents_shared.bus.publish": {"ACK_TIMEOUT_S": 2.0},
     "kgents_shared.bus.consume": {"RETRY_S": 0.3},
     "kgents_shared.bus.log": {"RETRY_S": 0.3},
+    "kgents_shared.bus.losses": {"INTERVAL_S": 4.0},
     "kgents_shared.bus.pull": {"EXPIRES_S": 10.0, "HEARTBEAT_S": 1.0, "DROPPED_S": 3.0},
     "kgents_shared.bus.state_audit": {"AUDIT_INTERVAL_S": 4.0},
     "kgents_shared.runtime.partition": {"RETRY_FIRST_S": 0.3, "RETRY_MAX_S": 1.0},
