@@ -1,5 +1,6 @@
 """What a stream loses without a message that says so: its writer publishes it again, its readers remove it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from kgents_shared.bus import losses, state_audit
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.jetstream import create_stream, last_message, purge_before, stream_info, update_stream
-from kgents_shared.bus.losses import Absence, Schedule, limit_of
+from kgents_shared.bus.losses import Absence, limit_of
 from kgents_shared.bus.publish import Publisher
 from kgents_shared.bus.state_table import StateTable
 from kgents_shared.bus.state_view import StateView
@@ -18,6 +19,7 @@ from kgents_shared.contract.codec import ENTITY, TOPOLOGY
 from kgents_shared.contract.entity import Entity
 from kgents_shared.contract.topology import TopologyEntity
 from support.build import make_entity, make_ref, subject_of
+from support.nats_server import NatsServer
 from support.running import running
 from support.state import make_topology
 from support.waiting import eventually, stays, within
@@ -146,6 +148,36 @@ async def test_a_removal_lost_from_a_stream_without_history_ends_the_run(
     assert subject in table.rows  # so that its writer sees the difference
 
 
+async def test_a_server_that_stood_still_during_a_comparison_does_not_put_off_the_next_one(
+    topology: StateTable[TopologyEntity], bus: Bus, server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Standing still costs nothing. If it counted, the next comparison would be due after a quarter of an hour."""
+    monkeypatch.setattr(losses, "COMPARED_SOONER", 1_000)
+    compare, is_compared = losses.lost_rows, asyncio.Event()
+
+    async def hang(*arguments: Any) -> dict[str, int]:
+        monkeypatch.setattr(state_audit, "lost_rows", compare)
+        server.pause()
+        asyncio.get_running_loop().call_later(1.0, server.resume)
+        lost = await compare(*arguments)
+        is_compared.set()
+        return lost
+
+    monkeypatch.setattr(state_audit, "lost_rows", hang)
+    topology.put(SUBJECTS[0], make_topology("e0", status="running"))
+    async with within(20):
+        await topology.flush()
+        await is_compared.wait()
+    seq = topology.rows[SUBJECTS[3]].seq
+
+    await purge_before(await bus.session(), "KGENTS_TOPOLOGY", SUBJECTS[3], 10_000)
+
+    async def is_healed() -> bool:
+        return await last_seq(bus, SUBJECTS[3]) > seq
+
+    await eventually(is_healed)
+
+
 async def test_what_a_limit_drops_is_a_failure_and_published_again_once_it_is_lifted(
     writer: StateTable[Entity], bus: Bus, publisher: Publisher
 ) -> None:
@@ -231,33 +263,6 @@ async def test_what_the_reader_has_not_handled_yet_is_not_taken_for_removed(
 
     assert await losses.lost_rows(session, "KGENTS_TOPOLOGY", filters, view.rows, 0) == {}
     assert await losses.lost_rows(session, "KGENTS_TOPOLOGY", filters, view.rows, 1) == {subject_of(ENTITIES[0]): 0}
-
-
-async def test_an_idle_stream_is_compared_once_and_a_smaller_or_suspect_one_sooner(
-    bus: Bus, writer: StateTable[Entity]
-) -> None:
-    session = await bus.session()
-    schedule = Schedule()
-    schedule._took_s = 0
-    state = (await stream_info(session, "KGENTS_ENTITY")).state
-
-    assert schedule.begin(state)
-    schedule.end(state)
-    assert not schedule.begin(state)
-
-    grown = msgspec.structs.replace(state, messages=10, last_seq=10)
-    schedule._took_s = 1_000
-    assert not schedule.begin(grown)
-    schedule._took_s = 0
-    assert schedule.begin(grown)
-    schedule.end(grown)
-    schedule._took_s = schedule._began_s = 0.5  # the loop's clock counts from the start of the machine
-    assert schedule.begin(msgspec.structs.replace(grown, messages=9))
-    schedule.end(grown)
-    schedule._took_s = 0
-    assert not schedule.begin(grown)
-    schedule.suspect()
-    assert schedule.begin(grown), "it may have been restored, and hold as much as before"
 
 
 async def test_the_limits_of_our_own_streams_are_none(bus: Bus) -> None:

@@ -14,7 +14,7 @@ from kgents_shared.bus.client import Bus
 from kgents_shared.bus.consume import newest
 from kgents_shared.bus.jetstream import StreamInfo, stream_info
 from kgents_shared.bus.logger import get_logger
-from kgents_shared.bus.losses import Schedule, limit_of, lost_rows
+from kgents_shared.bus.losses import WRITER_COST_S, Schedule, limit_of, lost_rows
 from kgents_shared.bus.publish import TTL
 from kgents_shared.bus.pull import headers_since
 from kgents_shared.bus.session import Session
@@ -83,13 +83,11 @@ class StateAudit:
             SteppedDownError: the stream holds what another writer put there, or is another one.
         """
         audited = self._newest_seq
-        schedule = Schedule()
+        schedule = Schedule(WRITER_COST_S, asyncio.get_running_loop().time())
         async for session in self._bus.sessions():
             self._table.restore_cut()
             schedule.suspect()  # what it holds may have been restored from a copy
             while not session.lost.is_set():
-                if self._stream in HISTORY_STREAMS:
-                    await self._table.tombstones.purge_history(session, self._stream)
                 lasts = [
                     await newest(self._bus, self._stream, each, known_seq=self._newest_seq) for each in self._filters
                 ]
@@ -99,6 +97,8 @@ class StateAudit:
                     await self._find_losses(session, schedule)
                 except BusError as error:  # also a lost session; the next check follows
                     _log.warning("audit_failed", stream=self._stream, error=str(error))
+                if self._stream in HISTORY_STREAMS and not session.lost.is_set():  # what was just found, too
+                    await self._table.tombstones.purge_history(session, self._stream)
                 with suppress(TimeoutError):
                     pause_s = AUDIT_INTERVAL_S if found <= audited else AUDIT_INTERVAL_S / 30
                     async with asyncio.timeout(until_turn_s(pause_s)):
@@ -111,14 +111,14 @@ class StateAudit:
         self._check_incarnation(info, known)
         limit = limit_of(info)
         self._table.restore({}, limit)
-        if not schedule.begin(info.state):
+        if not schedule.begin(info.state, asyncio.get_running_loop().time()):
             return
         rowless: dict[str, int] = {}
         lost = await lost_rows(
             session, self._stream, self._filters, self._table.rows, info.last_seq, rowless.__setitem__
         )
         await self._find_lost_removals(rowless)
-        schedule.end(info.state)
+        schedule.end(info.state, len(self._table.rows) + len(rowless))
         if lost:
             _log.error("messages_lost", stream=self._stream, count=len(lost), first=next(iter(lost)), limit=limit)
             self._table.restore(lost, limit)
