@@ -24,7 +24,7 @@ from support.ports import free_port
 from support.proxy import Proxy
 from support.service_process import ServiceProcess
 from support.streams import provision_streams
-from support.waiting import MACHINE, eventually
+from support.waiting import MACHINE, eventually, is_in_time
 
 FAILOVER_S = 3.0
 CONNECT_TIMEOUT_S = 1.0
@@ -85,7 +85,7 @@ def failures(caplog: pytest.LogCaptureFixture, url: str = "") -> list[logging.Lo
 async def test_a_refused_url_is_left_for_the_next_at_once(server: NatsServer, caplog: pytest.LogCaptureFixture) -> None:
     first, second = dead(), dead()
     async with Bus(NatsConfig(url=f"{first},{second},{server.url}"), name="test") as bus:
-        assert await seconds_to(bus, "test") < MACHINE.limit_s(FAILOVER_S)
+        assert is_in_time(await seconds_to(bus, "test"), FAILOVER_S)
         assert bus.last_error == ""
     assert [vars(line)["url"] for line in failures(caplog)] == [first, second]
     assert "no program listens there" in vars(failures(caplog)[0])["error"]
@@ -113,7 +113,9 @@ async def test_a_server_that_falls_silent_is_left_after_one_timeout(
         url = f"{scheme}://{address}"
         nats = NatsConfig(url=f"{url},{server.url}", tls=tls, connect_timeout_s=CONNECT_TIMEOUT_S)
         async with Bus(nats, name="test") as bus:
-            assert CONNECT_TIMEOUT_S <= await seconds_to(bus, "test") < MACHINE.limit_s(CONNECT_TIMEOUT_S + SLACK_S)
+            took_s = await seconds_to(bus, "test")
+            assert took_s >= CONNECT_TIMEOUT_S
+            assert is_in_time(took_s, CONNECT_TIMEOUT_S + SLACK_S)
     assert words in vars(failures(caplog, url)[0])["error"]
 
 
@@ -125,7 +127,7 @@ async def test_silent_hosts_are_left_for_the_next_url_in_haste(
     async with silent() as address:
         urls = [*(f"nats://{address}/{number}" for number in range(count)), server.url]
         async with Bus(NatsConfig(url=",".join(urls)), name="test") as bus:
-            assert await seconds_to(bus, "test") < MACHINE.limit_s(FAILOVER_S)
+            assert is_in_time(await seconds_to(bus, "test"), FAILOVER_S)
             assert bus.passed_over.count(f"nats://{address}: ") == count
 
 
@@ -170,7 +172,9 @@ async def test_a_silence_after_the_tls_handshake_is_left_after_one_timeout(tmp_p
     ):
         nats = NatsConfig(url=f"tls://{address},{server.url}", tls=tls, connect_timeout_s=CONNECT_TIMEOUT_S)
         async with Bus(nats, name="test") as bus:
-            assert CONNECT_TIMEOUT_S <= await seconds_to(bus, "test") < MACHINE.limit_s(CONNECT_TIMEOUT_S + SLACK_S)
+            took_s = await seconds_to(bus, "test")
+            assert took_s >= CONNECT_TIMEOUT_S
+            assert is_in_time(took_s, CONNECT_TIMEOUT_S + SLACK_S)
 
 
 async def test_the_error_names_the_cause_of_each_url(tmp_path: Path) -> None:
@@ -218,7 +222,7 @@ async def test_a_server_that_dies_is_left_for_the_other(tmp_path: Path, server: 
         assert (await bus.session(timeout_s=10)).server_name == "test"
         server.kill()
         await eventually(lambda: not bus.is_connected)
-        assert await seconds_to(bus, "other") < MACHINE.limit_s(FAILOVER_S)
+        assert is_in_time(await seconds_to(bus, "other"), FAILOVER_S)
 
 
 async def test_a_service_starts_though_its_first_url_is_dead(server: NatsServer, tmp_path: Path) -> None:

@@ -164,6 +164,11 @@ async def within(limit_s: float) -> AsyncIterator[None]:
                 timer.cancel()
 
 
+def is_in_time(took_s: float, limit_s: float) -> bool:
+    """Whether something took no longer that the program itself has measured, or that only its outcome tells."""
+    return took_s <= MACHINE.limit_s(limit_s, waited_s=took_s)
+
+
 @contextmanager
 def lasting_at_most(limit_s: float) -> Iterator[None]:
     """The block takes no longer, by itself: what it calls has a deadline of its own, which is the claim."""

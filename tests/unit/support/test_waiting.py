@@ -116,9 +116,11 @@ def ways_of_its_own(tree: ast.AST) -> Iterator[tuple[int, str]]:
                 inside = [each for statement in node.body for each in ast.walk(statement)]
                 if any(_is_pause(each) for each in inside) and not _runs_on(node):
                     yield node.lineno, "a loop that waits: support.waiting.eventually or stays"
-            case ast.Compare(ops=[ast.Lt() | ast.LtE()]):
+            case ast.Compare(ops=[*_, ast.Lt() | ast.LtE()]):
                 if any(_reads_clock(each) for each in ast.walk(node.left)):
                     yield node.lineno, "a fixed limit: support.waiting.within or lasting_at_most"
+                if any(_is_limit(each) for each in node.comparators):
+                    yield node.lineno, "a limit of how slow the machine was before: support.waiting.is_in_time"
             case _:
                 pass
 
@@ -135,6 +137,10 @@ def _runs_on(node: ast.While) -> bool:
     """`while True` without an end: a background task that paces itself and is cancelled."""
     is_endless = isinstance(node.test, ast.Constant)
     return is_endless and not any(isinstance(each, ast.Return | ast.Break) for each in ast.walk(node))
+
+
+def _is_limit(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "limit_s"
 
 
 def _reads_clock(node: ast.AST) -> bool:
@@ -158,6 +164,7 @@ def test_no_test_waits_or_starts_a_process_in_a_way_of_its_own() -> None:
         "async def f():\n    while not done():\n        await asyncio.sleep(0.1)",
         "async def f():\n    while True:\n        if done():\n            return\n        await asyncio.sleep(0.1)",
         "assert time.monotonic() - started < 3",
+        "assert 1 <= took_s < MACHINE.limit_s(3)",
         "process = subprocess.Popen(['cat'])",
     ],
 )
