@@ -3,6 +3,7 @@
 import asyncio
 import json
 import subprocess
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,10 @@ from support.http_stand_in import Got, Reply, StandIn
 from support.ports import free_port
 from support.process import OwnProcess, spawn, until_ready
 from support.programs import need
+from support.waiting import MACHINE
+
+PEER_TIMEOUT_S = 3.0
+"""How long the second of a cluster waits to hear that the first has notified."""
 
 
 class Recorder:
@@ -51,7 +56,7 @@ class AlertmanagerServer(OwnProcess):
             self._cluster = [
                 f"--cluster.listen-address=127.0.0.1:{cluster_port}",
                 "--cluster.advertise-address=127.0.0.1:" + str(cluster_port),
-                "--cluster.peer-timeout=3s",
+                f"--cluster.peer-timeout={ceil(MACHINE.limit_s(PEER_TIMEOUT_S))}s",
                 "--cluster.settle-timeout=1s",
                 *([f"--cluster.peer=127.0.0.1:{peer_port}"] if peer_port else []),
             ]

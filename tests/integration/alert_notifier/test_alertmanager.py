@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,12 @@ from kgents_alert_notifier.message.facts import Facts
 from kgents_alert_notifier.receiver_config import AlertmanagerReceiver
 from kgents_alert_notifier.receivers.alertmanager import RESENT_RESOLVED_S, Alertmanager
 from kgents_shared.contract.incident import Incident
-from support.alertmanager_server import AlertmanagerServer, Recorder
+from support.alertmanager_server import PEER_TIMEOUT_S, AlertmanagerServer, Recorder
 from support.http_stand_in import Fault, Got, Reply, StandIn
 from support.incident_facts import facts, incident
 from support.ports import free_port
 from support.running import running
-from support.waiting import eventually, stays
+from support.waiting import MACHINE, eventually, stays
 
 
 def now() -> datetime:
@@ -151,7 +152,7 @@ async def test_every_peer_has_every_alert_and_people_hear_once(tmp_path: Path) -
         assert await send(receiver, facts(recent())) == Delivered()
         assert len(await one.alerts()) == len(await two.alerts()) == 1
         await eventually(lambda: people.notified == [OPENED])
-        await stays(lambda: people.notified == [OPENED], 4.0)  # the second one waits 3 s for the first
+        await stays(lambda: people.notified == [OPENED], ceil(MACHINE.limit_s(PEER_TIMEOUT_S)) + 1.0)
         two.kill()
         assert await send(receiver, facts(recent(2))) == Delivered()
         one.kill()

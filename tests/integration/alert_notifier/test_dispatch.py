@@ -1,6 +1,7 @@
 """The whole service on a real nats-server: alerts in, requests out."""
 
 import json
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -138,13 +139,14 @@ async def test_whom_an_escalation_named_hears_that_someone_takes_care_and_no_one
         to = {"first": url_of(first), "second": url_of(second)}
         escalated = [EscalationConfig(after_s=0.001, to=["second"])]
         settings = structs.replace(config(to=to), routes=[RouteConfig(to=["first"], wait_s=0.0, escalate=escalated)])
-        second.faults = [Fault("reply", Reply(429, headers={"Retry-After": "2"}), is_processed=False)]
+        retry_s = math.ceil(MACHINE.limit_s(2))  # longer than it takes to acknowledge
+        second.faults = [Fault("reply", Reply(429, headers={"Retry-After": f"{retry_s}"}), is_processed=False)]
         async with at_work(bus, tmp_path, settings) as context:
             await fire(bus, "a")
             await eventually(lambda: second.got and len(first.processed) == 1)
             await acknowledge(bus, published(context, "incident")[0])  # before the second could be sent the opening
             await eventually(lambda: len(first.processed) == 2)
-            await stays(lambda: len(second.got) == 1, 2.5)
+            await stays(lambda: len(second.got) == 1, retry_s + 0.5)
             await fire(bus, "b")
             await eventually(lambda: len(second.processed) == 1)
             [taken] = [each for each in published(context, "incident") if each.state == "open"]
@@ -155,7 +157,7 @@ async def test_whom_an_escalation_named_hears_that_someone_takes_care_and_no_one
 
 async def test_that_nothing_is_judged_is_an_incident(bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """health-scorer stops: no alert could begin, and people would hear of nothing."""
-    monkeypatch.setattr(absence, "ABSENT_S", 2.0)
+    monkeypatch.setattr(absence, "ABSENT_S", MACHINE.limit_s(2.0))
     monkeypatch.setattr(app, "WRITERS_S", 0.3)
     subject = subjects.build("meta", cluster="test", service=ATTENDANCE, instance=SCORER)
     attendance = encode(Heartbeat("t", ATTENDANCE, SCORER, "0", NOW, "stopped", attendance=Attendance(NOW)))
@@ -227,7 +229,8 @@ async def test_a_broken_receiver_stays_reported_over_other_incidents_and_a_resta
 
 async def test_what_waits_shows_in_the_heartbeat_and_in_the_ping(bus: Bus, tmp_path: Path) -> None:
     async with StandIn(ok) as slow, StandIn(ok) as alive:
-        slow.faults = [Fault("reply", Reply(429, headers={"Retry-After": "5"}), is_processed=False)]
+        retry_s = math.ceil(MACHINE.limit_s(5))  # longer than it takes to read a heartbeat and to be pinged
+        slow.faults = [Fault("reply", Reply(429, headers={"Retry-After": f"{retry_s}"}), is_processed=False)]
         deadman = DeadmanReceiver(url=url_of(alive), every_s=0.2)
         settings = config(to={"tool": url_of(slow)}, deadmen={"alive": deadman})
         async with at_work(bus, tmp_path, settings) as context:

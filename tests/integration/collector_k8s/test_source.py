@@ -20,7 +20,7 @@ from support import kube_objects
 from support.k8s_peer import Answer, Json, kubeconfig, serving
 from support.kube_api import KubeApi
 from support.running import running
-from support.waiting import eventually, stays
+from support.waiting import MACHINE, eventually, stays
 
 PODS = next(kind for kind in CATALOGUE if kind.resource == "pods")
 
@@ -364,7 +364,7 @@ async def test_a_server_that_does_not_answer_any_more_is_told_until_it_does(tmp_
 async def test_a_watch_that_opens_only_to_fail_is_not_taken_for_one_that_works(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reflector, "SHORT_S", 1.0)
+    monkeypatch.setattr(reflector, "SHORT_S", MACHINE.limit_s(1.0))
 
     async def answer(request: web.Request) -> web.StreamResponse:
         if "sendInitialEvents" in request.query:
@@ -454,7 +454,7 @@ async def test_a_watch_that_shows_an_older_version_is_not_of_the_store_that_was_
 async def test_watches_that_end_at_once_lead_to_a_new_list_and_stay_a_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reflector, "SHORT_S", 1.0)
+    monkeypatch.setattr(reflector, "SHORT_S", MACHINE.limit_s(1.0))
     told, asked = Told(), list[str]()
 
     async def answer(request: web.Request) -> web.StreamResponse:

@@ -18,7 +18,7 @@ from kgents_shared.contract.facts import Facts
 from support.nats_observed import ACCOUNTS, configured, connect_raw, login, make_streams, opened
 from support.nats_samples import edges, mapped, named, names
 from support.nats_server import NatsServer
-from support.waiting import eventually
+from support.waiting import MACHINE, eventually
 
 SHOP = 'CONNECT {"user":"app","pass":"app","lang":"c","name":"shop/cart-1","verbose":false}'
 WAYS = ("http", "system")
@@ -81,7 +81,7 @@ async def hung(server: NatsServer, source: Source, before: Sample) -> Sample:
 
 @pytest.mark.parametrize("way", WAYS)
 async def test_what_a_server_lost_while_it_hung_is_not_removed_at_the_first_poll(server: NatsServer, way: str) -> None:
-    async with opened(configured(way, server, timeout_s=0.5)) as source, AsyncExitStack() as first:
+    async with opened(configured(way, server, timeout_s=MACHINE.limit_s(0.5))) as source, AsyncExitStack() as first:
         client = await first.enter_async_context(shop(server, "jobs.*", "news"))
         before, published = await seen(source)
         silent = await hung(server, source, before)
@@ -109,7 +109,7 @@ async def test_what_a_server_lost_while_it_hung_is_not_removed_at_the_first_poll
 
 
 async def test_what_does_not_come_back_is_gone_after_its_time(server: NatsServer) -> None:
-    async with opened(configured("http", server, timeout_s=0.5)) as source, AsyncExitStack() as first:
+    async with opened(configured("http", server, timeout_s=MACHINE.limit_s(0.5))) as source, AsyncExitStack() as first:
         client = await first.enter_async_context(shop(server, "jobs.*", "news"))
         before, published = await seen(source)
         silent = await hung(server, source, before)

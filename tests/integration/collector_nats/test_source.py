@@ -159,7 +159,7 @@ async def test_a_login_outside_the_system_account_is_reported(server: NatsServer
 
 
 async def test_a_server_that_cannot_be_reached_is_a_fault(server: NatsServer) -> None:
-    config = configured("system", server, timeout_s=0.3)
+    config = configured("system", server, timeout_s=MACHINE.limit_s(0.3))
     server.kill()
     async with opened(config) as source:
         (fault,) = (await source.read()).faults

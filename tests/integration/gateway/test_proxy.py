@@ -1,5 +1,6 @@
 """Streams through nginx, with compression, a short timeout and a path of its own."""
 
+import math
 from pathlib import Path
 
 import httpx
@@ -11,7 +12,7 @@ from support.nginx import Nginx
 from support.ports import free_port
 from support.running import running
 from support.state import make_event, make_topology, publish, removed
-from support.waiting import eventually, stays
+from support.waiting import MACHINE, eventually, stays
 
 SILENCE_S = 4
 """After so long without a byte nginx ends a response."""
@@ -24,10 +25,10 @@ def names(reader: SseReader) -> set[str]:
 async def test_changes_pass_at_once_heartbeats_keep_it_open_and_a_restart_behind_it_is_a_pause(
     bus: Bus, tmp_path: Path
 ) -> None:
-    port, reader = free_port(), SseReader()
+    port, reader, silence_s = free_port(), SseReader(), math.ceil(MACHINE.limit_s(SILENCE_S))
     await publish(bus, make_topology("a"))
     async with (
-        Nginx(tmp_path, port, read_timeout_s=SILENCE_S) as proxy,
+        Nginx(tmp_path, port, read_timeout_s=silence_s) as proxy,
         httpx.AsyncClient(base_url=proxy.address, timeout=30) as client,
         running(reader.follow(client, ENTITIES.removeprefix("/"))),
     ):
@@ -37,7 +38,7 @@ async def test_changes_pass_at_once_heartbeats_keep_it_open_and_a_restart_behind
             assert reader.answers[-1].headers["content-encoding"] == "gzip"
             await publish(bus, make_topology("b"))
             await eventually(lambda: names(reader) == {"a", "b"})
-            await stays(lambda: len(reader.answers) == first, for_s=SILENCE_S + 2)
+            await stays(lambda: len(reader.answers) == first, for_s=silence_s + 2)
             await publish(bus, make_topology("c"))
             await eventually(lambda: names(reader) == {"a", "b", "c"})
             assert len(reader.answers) == first
