@@ -37,6 +37,13 @@ async def stored(bus: Bus, stream: str, pattern: str = ">", *, after: int = 0) -
     return found
 
 
+async def readers(bus: Bus, stream: str) -> int:
+    """How many read a stream and have been sent all that it holds for them."""
+    session = await bus.session()
+    found = await session.api(f"CONSUMER.LIST.{stream}", {}, dict)
+    return sum(each["num_pending"] == 0 for each in found["consumers"] or ())
+
+
 async def log(bus: Bus, stream: str) -> list[Delivery]:
     """Every message that a log holds, in order."""
     found: list[Delivery] = []

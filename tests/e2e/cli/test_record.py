@@ -1,6 +1,5 @@
 """`kgents record` and `kgents replay`: what was observed once, observed again."""
 
-import asyncio
 import signal
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -18,13 +17,14 @@ from kgents_shared.contract.codec import ENTITY, EVENT, META, PULSE, encode
 from kgents_shared.contract.entity import Entity, Ref
 from kgents_shared.contract.meta import LEASE, Heartbeat, Lease
 from kgents_shared.contract.pulse import ResourcePulse
-from kgents_shared.contract.recording import PUBLISHED, STATE, Recording, Row
+from kgents_shared.contract.recording import MADE, PUBLISHED, SIGNALS, STATE, Recording, Row
+from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from support.build import make_entity, make_removal
 from support.kgents_command import Kgents, publish, result_of, start_kgents
 from support.nats_server import NatsServer
 from support.state import make_event
-from support.streams import keep_all, stored
-from support.waiting import eventually
+from support.streams import keep_all, readers, stored
+from support.waiting import eventually, pause
 
 CANARY = "kept as it is"
 
@@ -54,20 +54,24 @@ def read(file: Path) -> list[Row]:
         return list(Recording(opened).rows())
 
 
-async def recorded(server: NatsServer, client: Client, file: Path) -> None:
+async def has_read(bus: Bus) -> bool:
+    """Whether the recorder has been sent all that the streams hold."""
+    return all([await readers(bus, NAME_BY_SIGNAL[each]) == 1 for each in (*SIGNALS, *MADE)])
+
+
+async def recorded(server: NatsServer, client: Client, bus: Bus, file: Path) -> None:
     """A pod that is there, one that fails, one that goes; a sample, an event, a report of the collector."""
     for name in ("stays", "fails", "goes"):
         await publish(client, entity(name))
     await beat(client)
     process = await start_kgents("record", str(file), "--nats", server.url)
-    part = file.with_name(f"{file.name}.part")
-    await eventually(part.exists)
-    await asyncio.sleep(1.5)  # so that what follows is no longer its state
+    await eventually(lambda: has_read(bus))  # so that what follows is no longer its state
     await publish(client, entity("fails", "failed"))
     await publish(client, make_removal(entity("goes")))
     await publish(client, make_event(ref=ref("fails")))
     await publish(client, ResourcePulse(ref=ref("stays"), source="k8s", timestamp=datetime.now(UTC), interval_s=5))
-    await asyncio.sleep(1.0)
+    await eventually(lambda: has_read(bus))
+    await pause(0.5)  # what was sent to it has come
     process.send_signal(signal.SIGINT)
     code, _, err = await result_of(process)
     assert code == 0, err
@@ -81,10 +85,10 @@ async def entities(bus: Bus, cluster: str) -> dict[str, Entity]:
 
 
 async def test_a_recording_holds_the_state_and_then_what_came(
-    server: NatsServer, client: Client, tmp_path: Path
+    server: NatsServer, client: Client, bus: Bus, tmp_path: Path
 ) -> None:
     file = tmp_path / "incident.kgrec"
-    await recorded(server, client, file)
+    await recorded(server, client, bus, file)
     rows = read(file)
     assert [row.signal for row in rows if row.kind == STATE] == ["entity"] * 3 + ["meta"]
     assert [row.signal for row in rows if row.kind == PUBLISHED] == ["entity", "entity", "event", "pulse"]
@@ -96,7 +100,7 @@ async def test_a_replay_is_the_same_in_another_cluster_and_leaves_nothing(
     server: NatsServer, client: Client, bus: Bus, tmp_path: Path
 ) -> None:
     file = tmp_path / "incident.kgrec"
-    await recorded(server, client, file)
+    await recorded(server, client, bus, file)
     original = await entities(bus, "prod")
     await keep_all(bus, "KGENTS_ENTITY")
     await keep_all(bus, "KGENTS_META")
@@ -127,7 +131,7 @@ async def test_a_replay_is_the_same_in_another_cluster_and_leaves_nothing(
 
 async def test_an_entity_says_that_it_is_replayed(server: NatsServer, client: Client, bus: Bus, tmp_path: Path) -> None:
     file = tmp_path / "incident.kgrec"
-    await recorded(server, client, file)
+    await recorded(server, client, bus, file)
     result = await result_of(await start_kgents("replay", str(file), "--hold", "--nats", server.url))
     assert result.code == 0, result.err
     found = await entities(bus, "replay-prod")
@@ -136,10 +140,10 @@ async def test_an_entity_says_that_it_is_replayed(server: NatsServer, client: Cl
 
 
 async def test_a_cluster_that_is_observed_is_not_replayed_into(
-    server: NatsServer, client: Client, kgents: Kgents, tmp_path: Path
+    server: NatsServer, client: Client, bus: Bus, kgents: Kgents, tmp_path: Path
 ) -> None:
     file = tmp_path / "incident.kgrec"
-    await recorded(server, client, file)
+    await recorded(server, client, bus, file)
     held = Lease("held", "two/1", datetime.now(UTC))
     subject = subjects.build("meta", cluster="begins", service="collector-k8s", instance=LEASE)
     await client.request(subject, encode(held))
@@ -153,10 +157,10 @@ async def test_a_cluster_that_is_observed_is_not_replayed_into(
 
 
 async def test_what_is_no_whole_recording_is_said(
-    server: NatsServer, client: Client, kgents: Kgents, tmp_path: Path
+    server: NatsServer, client: Client, bus: Bus, kgents: Kgents, tmp_path: Path
 ) -> None:
     file = tmp_path / "incident.kgrec"
-    await recorded(server, client, file)
+    await recorded(server, client, bus, file)
     assert (await kgents("record", str(file))).code == 2
     other = tmp_path / "other"
     other.write_text("something else", encoding="utf-8")

@@ -10,6 +10,7 @@ from support.build import NOW, make_ref
 from support.iterated import reading
 from support.nats_server import NatsServer
 from support.state import make_event, make_health, make_topology, publish, remake
+from support.streams import readers
 from support.waiting import eventually, pause
 
 HOUR = timedelta(hours=1)
@@ -17,6 +18,10 @@ HOUR = timedelta(hours=1)
 
 def numbers(events: list[kgents.Event]) -> list[str]:
     return [each.text.removeprefix("pod shop/") for each in events]
+
+
+async def all_read(bus: Bus, count: int) -> bool:
+    return await readers(bus, "KGENTS_EVENT") == count
 
 
 async def test_events_come_from_now_or_since_a_time(bus: Bus, client: kgents.Client) -> None:
@@ -27,7 +32,7 @@ async def test_events_come_from_now_or_since_a_time(bus: Bus, client: kgents.Cli
         reading(client.events(since=datetime(2000, 1, 1, tzinfo=UTC))) as all_,
     ):
         await eventually(lambda: of_an_hour and all_)
-        await pause(0.3)  # the one without a time has begun, too
+        await eventually(lambda: all_read(bus, 3))  # the one without a time has begun, too
         await publish(bus, make_event("a", number=2))
         await eventually(lambda: new and len(of_an_hour) == 2 and len(all_) == 2)
 
