@@ -25,7 +25,7 @@ from support.map_picture import (
     spots,
 )
 from support.state import edge, make_health, make_topology, publish, removed
-from support.waiting import MACHINE, eventually, stays
+from support.waiting import MACHINE, eventually, settled
 
 NODE = Ref("test", "node", "n1")
 DEPLOYMENT = Ref("test", "deployment", "cart", "shop")
@@ -183,16 +183,11 @@ async def test_nothing_is_drawn_while_nothing_moves(gateway: Running, browser: A
         await is_drawn(page)
         motion = page.get_by_label("Motion")
         assert not await motion.is_checked(), "a processor that draws has no time for motion"
-        before = await figure(page, "frames")
-        await stays(lambda: _is_at(page, before), for_s=0.5)
+        before = await settled(lambda: figure(page, "frames"), for_s=0.5)
         await motion.check()
         await eventually(lambda: _is_beyond(page, before))
         await page.emulate_media(reduced_motion="reduce")
         await eventually(lambda: _is_unchecked(motion))
-
-
-async def _is_at(page: Any, frames: str) -> bool:
-    return await figure(page, "frames") == frames
 
 
 async def _is_beyond(page: Any, frames: str) -> bool:
@@ -235,7 +230,7 @@ async def test_a_map_that_is_left_gives_back_its_graphics_context(gateway: Runni
         held = await page.evaluate_handle("document.querySelector('.map canvas').getContext('webgl2')")
         await page.keyboard.press("1")
         await page.locator(".table .row").first.wait_for()
-        assert await held.evaluate("(context) => context.isContextLost()"), "a browser has 16 of them"
+        await eventually(lambda: held.evaluate("(context) => context.isContextLost()"))  # a browser has 16 of them
         await page.keyboard.press("2")
         await is_drawn(page)
         assert await spots(page, CRITICAL) != []
