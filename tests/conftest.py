@@ -25,15 +25,12 @@ ROOT = Path(__file__).parent
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How fast the machine is decides nothing: no deadline for an example, and no complaint that it took long to make one.
-# CI tries the same examples each time, so that a failure comes from the change; everywhere else they are new ones, and
-# a failure prints the line that repeats it.
+# The examples are the same each time, so that a failure comes from the change. `--hypothesis-profile=new` tries others,
+# and a failure prints the line that repeats it.
 settings.register_profile(
-    "kgents",
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-    derandomize=bool(os.environ.get("CI")),
-    print_blob=True,
+    "kgents", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True, print_blob=True
 )
+settings.register_profile("new", settings.get_profile("kgents"), derandomize=False)
 settings.load_profile("kgents")
 
 
