@@ -1,17 +1,11 @@
 """Mapping of PostgreSQL samples that a real server cannot be made to return."""
 
-import os
-import ssl
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import datetime
 from typing import Any
 
-import asyncpg  # type: ignore[import-untyped]
 import pytest
 from msgspec import structs
 
-from kgents_collector_db.mapping import postgres
-from kgents_collector_db.mapping.facts import Scope, Unreachable
 from kgents_collector_db.mapping.postgres.freshness import Freshness, freshness
 from kgents_collector_db.mapping.postgres.rates import Span, busiest
 from kgents_collector_db.mapping.postgres.replication import lag
@@ -21,7 +15,6 @@ from kgents_collector_db.mapping.postgres.sample import (
     Blocked,
     Database,
     Identity,
-    Lock,
     PostgresSample,
     Sender,
     Settings,
@@ -30,60 +23,10 @@ from kgents_collector_db.mapping.postgres.sample import (
     Statement,
     Statements,
 )
-from kgents_collector_db.source.postgres.failure import of_connecting
-from kgents_collector_db.source.postgres.poll import Poll
-from kgents_collector_db.source.postgres.server_log import READ_BYTES, ServerLog
-from kgents_collector_db.targets.postgres import PostgresTarget
 from kgents_shared.contract.codec import encode
-from kgents_shared.contract.facts import Facts
-from kgents_shared.contract.pulse import DatabasePulse
-from kgents_shared.runtime.clock import SystemClock
-from support.vocabulary import declared
+from support.postgres_samples import START, at, database, identity, observed, pulse, sample
 
 pytestmark = pytest.mark.unit
-
-START = datetime(2026, 1, 1, tzinfo=UTC)
-TARGET = PostgresTarget(host="db", user="kgents")
-
-
-def at(seconds: float) -> datetime:
-    return START + timedelta(seconds=seconds)
-
-
-def identity(seconds: float = 0, **fields: Any) -> Identity:
-    given = {
-        "now": at(seconds), "version_num": 150018, "version": "15.18 (Debian)", "in_recovery": False, "started": START,
-        "backend_pid": 1, "max_connections": 100, "superuser_reserved": 3, "reserved": 0, "sees_all": True,
-        "own_sessions": 1, "server_addr": "10.0.0.7", "server_port": 5432, "freeze_max_age": 200_000_000,
-        "multixact_freeze_max_age": 400_000_000, "receiver_timeout_s": 60.0, "archive_mode": "off",
-        **fields,
-    }  # fmt: skip
-    return Identity(**given)
-
-
-def database(name: str = "shop", **fields: Any) -> Database:
-    counters = {
-        field: 0 for field in Database.__struct_fields__ if field not in ("datname", "is_guestless", "stats_reset")
-    }
-    names = {"oid": sum(name.encode()), "datname": name, "is_guestless": False, "stats_reset": None}
-    return Database(**{**counters, **names, **fields})
-
-
-def sample(seconds: float = 0, who: Identity | None = None, **fields: Any) -> PostgresSample:
-    return PostgresSample(
-        at=at(seconds), address="db:5432", connections=1, system_id="7", identity=who or identity(seconds), **fields
-    )
-
-
-def observed(previous: PostgresSample | None, current: PostgresSample, published: Facts | None = None) -> Facts:
-    entities = {entity.ref: entity for entity in (published.entities if published else [])}
-    return declared(postgres.observe(previous, current, Scope("c1", "orders", "shop", 10.0, current.at, entities)))
-
-
-def pulse(facts: Facts) -> DatabasePulse:
-    (found,) = facts.pulses
-    assert isinstance(found, DatabasePulse)
-    return found
 
 
 def commits(*numbers: int, reset: datetime | None = None) -> tuple[Database, ...]:
@@ -360,138 +303,6 @@ def test_restart_while_the_collector_was_down_is_one_event() -> None:
     second = observed(None, restarted, first)
     assert [event.reason for event in second.events] == ["Restarted"]
     assert observed(restarted, restarted, second).events == []
-
-
-def error_of(kind: type[Exception], routine: str = "", text: str = "in welcher Sprache auch immer") -> Exception:
-    error = kind(text)
-    error.server_source_function = routine  # type: ignore[attr-defined]
-    return error
-
-
-@pytest.mark.parametrize(
-    ("error", "expected"),
-    [
-        (error_of(asyncpg.TooManyConnectionsError, "InitializeSessionUserId"), ("degraded", "own limit")),
-        (error_of(asyncpg.TooManyConnectionsError, "CheckMyDatabase"), ("degraded", "own limit")),
-        (error_of(asyncpg.TooManyConnectionsError, "InitProcess"), ("overloaded", "saturated")),
-        (error_of(asyncpg.TooManyConnectionsError, "InitPostgres"), ("overloaded", "saturated")),
-        (error_of(asyncpg.CannotConnectNowError), ("starting", "starting")),
-        (
-            error_of(asyncpg.CannotConnectNowError, text="the database system is starting up"),
-            ("starting", "starting"),
-        ),
-        (
-            error_of(asyncpg.CannotConnectNowError, text="the database system is shutting down"),
-            ("failing", "refused"),
-        ),
-        (error_of(asyncpg.ProtocolViolationError), ("degraded", "pooler")),
-        (error_of(asyncpg.InsufficientPrivilegeError), ("degraded", "missing privilege")),
-        (error_of(asyncpg.OutOfMemoryError), ("failing", "refused")),
-        (error_of(asyncpg.UndefinedFunctionError), ("degraded", "unreadable")),
-        (AttributeError("server_version"), ("failing", "refused")),
-        (OSError(113, "No route to host"), ("failing", "unreachable")),
-        (OSError(f"Multiple exceptions: [Errno 111] {('::1', 5432)}, [Errno 111] …"), ("failing", "refused")),
-        (OSError(f"Multiple exceptions: [Errno 113] {('::1', 5432)}, [Errno 110] …"), ("failing", "unreachable")),
-        (ConnectionResetError(104, "Connection reset by peer"), ("failing", "refused")),
-        (asyncpg.ConnectionDoesNotExistError("closed"), ("failing", "refused")),
-        (ssl.SSLCertVerificationError("bad"), ("degraded", "tls")),
-        (ValueError("anything"), ("failing", "refused")),
-    ],
-)
-def test_failure_to_connect_has_its_phase_and_cause(error: Exception, expected: tuple[str, str]) -> None:
-    unreachable = of_connecting(error, TARGET)
-    assert (unreachable.phase, unreachable.cause) == expected
-    assert ("nothing listens" in unreachable.text) == ("Errno 111" in str(error))
-    assert "expected" in unreachable.text
-    assert "found" in unreachable.text
-
-
-@pytest.mark.parametrize(
-    ("suffix", "line"),
-    [
-        (".log", "2026-01-01 00:00:00.000 UTC [1] app@shop ERROR:  division by zero"),
-        (".csv", '2026-01-01 00:00:00.000 UTC,"app","shop",1,"[local]",6,1,"SELECT",2026-01-01,3/2,0,ERROR,22012,"x"'),
-        (".json", '{"timestamp":"2026-01-01","error_severity":"ERROR","message":"division by zero"}'),
-    ],
-)
-def test_log_is_counted_in_every_format_and_half_a_line_with_its_other_half(
-    tmp_path: Path, suffix: str, line: str
-) -> None:
-    path = tmp_path / f"postgresql{suffix}"
-    path.write_text(f"{line}\n" * 7)
-    log = ServerLog(str(path))
-    first = log.read()
-    assert first is not None
-    assert first.by_severity["error"] == 0
-    with path.open("a") as file:
-        file.write(f"{line}\n{line[:60]}")
-        file.flush()
-        one = log.read()
-        file.write(f"{line[60:]}\n")
-        file.flush()
-        two = log.read()
-    log.close()
-    assert one is not None
-    assert two is not None
-    assert (one.by_severity["error"], two.by_severity["error"]) == (1, 2)
-
-
-def test_log_gone_wild_is_read_in_part_and_that_is_counted(tmp_path: Path) -> None:
-    path = tmp_path / "postgresql.log"
-    path.touch()
-    log = ServerLog(str(tmp_path))
-    log.read()
-    path.write_bytes(b"x" * (3 * READ_BYTES) + b"\n 1 FATAL:  enough\n")
-    found = log.read()
-    log.close()
-    assert found is not None
-    assert found.by_severity["fatal"] == 1
-    assert found.skipped_bytes > READ_BYTES
-
-
-def test_only_what_a_line_is_counts_and_not_what_it_quotes(tmp_path: Path) -> None:
-    path = tmp_path / "postgresql.log"
-    path.touch()
-    log = ServerLog(str(path))
-    log.read()
-    path.write_text(
-        "2026-01-01 00:00:00 UTC [1] LOG:  statement: select 'ERROR:  no'\n"
-        "\tFATAL:  still that statement\n"
-        "2026-01-01 00:00:00 UTC [1] app@shop ERROR:  relation does not exist\n"
-        "2026-01-01 00:00:00 UTC [1] app@shop STATEMENT:  select 'PANIC:  no'\n"
-    )
-    found = log.read()
-    log.close()
-    assert found is not None
-    assert found.by_severity == {"warning": 0, "error": 1, "fatal": 0, "panic": 0}
-
-
-def test_files_written_side_by_side_or_again_next_week_are_read_from_where_they_ended(tmp_path: Path) -> None:
-    error = "2026-01-01 00:00:00 UTC [1] ERROR:  no\n"
-    monday, tuesday = tmp_path / "postgresql-Mon.log", tmp_path / "postgresql-Tue.log"
-    for path in (monday, tuesday):
-        path.write_text(error * 5)
-    log = ServerLog(str(tmp_path))
-    counted = []
-    for turn, path in enumerate((monday, tuesday, monday, tuesday, tuesday)):
-        with path.open("a") as file:
-            file.write(error * turn)
-        os.utime(path, (turn, 2e9 + turn))
-        found = log.read()
-        assert found is not None
-        counted.append(found.by_severity["error"])
-    log.close()
-    assert counted == [0, 1, 3, 6, 10]
-
-
-def test_an_answer_of_another_shape_costs_its_own_section_alone() -> None:
-    poll = Poll(TARGET, SystemClock(), {})
-    assert poll.converted("locks", [{"mode": None, "granted": True, "n": 1}], tuple[Lock, ...]) is None
-    assert poll.converted("locks", [{"mode": "A", "granted": True, "n": 1}], tuple[Lock, ...]) == (Lock("A", True, 1),)
-    unreachable = poll.unreachable(Unreachable("failing", "refused", ""), None)
-    assert unreachable.faults == ()
-    (fault,) = poll.sample(identity(), {}, "absent").faults
-    assert fault.startswith("locks: the server's answer has an unknown form")
 
 
 def test_span_between_two_servers_is_void() -> None:
