@@ -1,86 +1,14 @@
-"""Who attests what: instances and clusters of a source, reports that are due, and what a change is put down to."""
+"""Who attests what: instances and clusters of a source, and what is stale."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from msgspec import structs
 
-from kgents_shared.contract.entity import Ref
-from kgents_shared.contract.meta import Heartbeat
-from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.contract.unread import Unread
-from kgents_topology_builder.difference import describe, same
-from kgents_topology_builder.reducer import EXPIRIES_MAX, Reducer
-from kgents_topology_builder.sources import STALE_AFTER_NS
+from kgents_topology_builder.difference import describe
 from support.attested import stale_of
-from support.build import NOW, NOW_NS, connect_to, make_entity, make_ref, make_removal
-
-SECOND_NS = 1_000_000_000
-BEAT = Heartbeat(
-    text="", service="collector-k8s", instance="one", version="1", started_at=NOW, state="in_sync", source="k8s"
-)  # fmt: skip
-
-
-SOURCE = make_ref("k8s", kind="source", namespace="")
-
-
-class Built:
-    """A reducer, and what it has published so far."""
-
-    def __init__(self) -> None:
-        self.reducer = Reducer(("k8s", "docker"), now_ns=NOW_NS)
-        self.topology: dict[Ref, TopologyEntity] = {}
-        self.messages = 0
-
-    def take(self) -> int:
-        """How many entities differ since the last call."""
-        before = self.messages
-        for merged in self.reducer.take():
-            if merged.entity is None:
-                self.messages += self.topology.pop(merged.ref, None) is not None
-            elif merged.ref not in self.topology or not same(self.topology[merged.ref], merged.entity):
-                self.topology[merged.ref] = merged.entity
-                self.messages += 1
-        return self.messages - before
-
-    def beat(self, *unread: Unread, at_s: float = 0, instance: str = "one", **fields: object) -> None:
-        state = "degraded" if unread else "in_sync"
-        beat = structs.replace(BEAT, instance=instance, unread=list(unread), **{"state": state, **fields})
-        self.reducer.heartbeat("test", instance, beat, time_ns=at(at_s))
-
-    def pass_to(self, at_s: float) -> None:
-        self.reducer.tick(at(at_s))
-
-    @property
-    def stale(self) -> set[str]:
-        """Names of the stale entities, as a reader finds them."""
-        self.take()
-        return {ref.name for ref, sources in stale_of(self.topology.values()).items() if sources}
-
-    @property
-    def source(self) -> TopologyEntity:
-        self.take()
-        return self.topology[SOURCE]
-
-
-def at(seconds: float) -> int:
-    return NOW_NS + int(seconds * SECOND_NS)
-
-
-@pytest.fixture
-def built() -> Built:
-    """A builder of a source with two pods and a container, in sync."""
-    built = Built()
-    built.beat()
-    built.reducer.upsert(make_entity("web"), time_ns=NOW_NS)
-    built.reducer.upsert(make_entity("db"), time_ns=NOW_NS)
-    container = make_entity(ref=make_ref("web", kind="container"), part="engine")
-    built.reducer.upsert(container, time_ns=NOW_NS)
-    built.take()
-    return built
-
-
-STALE_S = STALE_AFTER_NS / SECOND_NS
+from support.build import NOW, NOW_NS, make_entity, make_ref, make_removal
+from support.built_sources import BEAT, SOURCE, STALE_S, Built, at
 
 
 def test_a_source_that_attests_everything_is_not_published(built: Built) -> None:
@@ -359,90 +287,6 @@ def test_a_source_without_a_heartbeat_is_silent() -> None:
     assert built.stale == set()
     built.pass_to(STALE_S)
     assert built.stale == {"web"}
-
-
-def make_reducer() -> Reducer:
-    return Reducer(("k8s", "docker"), now_ns=NOW_NS)
-
-
-def published(reducer: Reducer) -> dict[Ref, TopologyEntity | None]:
-    return {news.ref: news.entity for news in reducer.take()}
-
-
-def test_a_tick_reports_that_more_expiries_are_due() -> None:
-    reducer = make_reducer()
-    for number in range(EXPIRIES_MAX + 1):
-        reducer.upsert(make_entity(f"e{number}", report_interval_s=1.0), time_ns=NOW_NS)
-    published(reducer)
-
-    assert reducer.tick(NOW_NS + 3 * SECOND_NS)
-    assert len(published(reducer)) == EXPIRIES_MAX
-    assert not reducer.tick(NOW_NS + 3 * SECOND_NS)
-    assert len(published(reducer)) == 1
-
-
-def test_an_entity_that_changes_after_a_neighbour_touched_it_is_put_down_to_its_own_change() -> None:
-    reducer = make_reducer()
-    web, database = make_entity("web", connections=[connect_to(make_ref("pg"))]), make_entity("pg")
-    reducer.upsert(web, time_ns=NOW_NS)
-    reducer.upsert(database, time_ns=NOW_NS + 1, trace={"traceparent": "00-1-2-01"})  # touches web as well
-    reducer.remove(make_removal(web, "evicted"), time_ns=NOW_NS + 2)
-
-    assert {news.ref.name: (news.reason, news.time_ns) for news in reducer.take()}["web"] == ("evicted", NOW_NS + 2)
-
-
-def test_what_a_live_source_reports_outranks_what_a_stale_one_reported_last(built: Built) -> None:
-    built.reducer.upsert(make_entity("web", source="docker", status="failed", reason="OOMKilled"), time_ns=NOW_NS)
-    built.reducer.heartbeat("test", "two", structs.replace(BEAT, source="docker"), time_ns=NOW_NS)
-    built.take()
-    assert built.topology[make_ref("web")].status == "running", "k8s comes before docker"
-
-    built.beat(Unread(), at_s=1, state="degraded")
-    built.pass_to(40)
-    assert built.take() == 2, "the source, and the one entity that another one reports, too"
-    assert built.topology[make_ref("web")].status == "failed"
-    assert built.topology[make_ref("web")].reason == "OOMKilled"
-
-    built.beat(at_s=41)
-    assert built.take() == 2
-    assert built.topology[make_ref("web")].status == "running"
-
-
-def test_a_source_that_is_back_before_that_it_was_stale_is_published_has_its_rank_again(built: Built) -> None:
-    built.reducer.upsert(make_entity("web", source="docker", status="failed"), time_ns=NOW_NS)
-    built.reducer.heartbeat("test", "two", structs.replace(BEAT, source="docker"), time_ns=NOW_NS)
-    built.take()
-    built.beat(Unread(), at_s=1, state="degraded")
-    built.pass_to(40)
-    merged = next(built.reducer.take()).entity  # the rest of what changed is taken later
-    assert merged is not None
-    built.topology[merged.ref] = merged
-    assert built.topology[make_ref("web")].status == "failed"
-
-    built.beat(at_s=41)
-    built.take()
-
-    assert built.topology[make_ref("web")].status == "running"
-
-
-def test_only_what_is_unread_loses_its_rank(built: Built) -> None:
-    for name in ("web", "db"):
-        built.reducer.upsert(make_entity(name, source="docker", status="failed"), time_ns=NOW_NS)
-    built.reducer.heartbeat("test", "two", structs.replace(BEAT, source="docker"), time_ns=NOW_NS)
-    built.beat(Unread(name="web"), at_s=1)
-    built.pass_to(40)
-    built.take()
-    assert [built.topology[make_ref(name)].status for name in ("web", "db")] == ["failed", "running"]
-
-
-def test_a_report_that_expires_by_itself_needs_no_heartbeat_to_count(built: Built) -> None:
-    built.reducer.upsert(make_entity("web", report_interval_s=3600.0), time_ns=NOW_NS)
-    built.reducer.upsert(make_entity("web", source="docker", status="failed"), time_ns=NOW_NS)
-    built.reducer.heartbeat("test", "two", structs.replace(BEAT, source="docker"), time_ns=NOW_NS)
-    built.beat(Unread(), at_s=1, state="degraded")
-    built.pass_to(40)
-    built.take()
-    assert built.topology[make_ref("web")].status == "running"
 
 
 def test_a_first_start_outdates_nothing_that_it_has_published_so_far() -> None:

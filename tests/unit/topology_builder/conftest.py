@@ -1,0 +1,5 @@
+"""A builder of a source, as a fixture."""
+
+from support.built_sources import built
+
+__all__ = ["built"]
