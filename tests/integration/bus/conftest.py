@@ -13,12 +13,19 @@ from kgents_shared.contract.streams import StreamsConfig, streams
 from support.nats_server import NatsServer
 
 Connect = Callable[[str], AbstractAsyncContextManager[Bus]]
+Start = Callable[[str], AbstractAsyncContextManager[NatsServer]]
 
 
 @pytest.fixture
 async def nats(tmp_path: Path) -> AsyncIterator[NatsServer]:
     async with NatsServer(tmp_path / "nats") as server:
         yield server
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Start:
+    """A server with settings of its own."""
+    return lambda config: NatsServer(tmp_path / "nats", config=config)
 
 
 @pytest.fixture
