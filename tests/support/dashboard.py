@@ -42,6 +42,10 @@ class Shown(msgspec.Struct):
     async def until_gone(self, text: str) -> None:
         await eventually(lambda: text not in self.text)
 
+    async def until_row(self, name: str, text: str) -> None:
+        """The first line with this name has this text, too."""
+        await eventually(lambda: text in self.row(name))
+
     async def press(self, *keys: str) -> None:
         await self.pilot.press(*keys)
 

@@ -172,7 +172,7 @@ async def test_what_answers_and_is_no_gateway_is_said_and_ends_nothing() -> None
             await shown.until("found text/html")
             await eventually(lambda: shown.app.world.faults.keys() == {"gateway", "silences"})
             await shown.press("7", "1")
-            assert "found text/html" in shown.text
+            await shown.until("found text/html")
     finally:
         await runner.cleanup()
 

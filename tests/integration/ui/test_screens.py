@@ -58,14 +58,14 @@ async def test_the_tree_shows_the_worst_of_what_is_beneath(bus: Bus) -> None:
         await shown.until("web-1")
         await shown.press("2")
         await shown.until("+ shop")
-        assert "✖ critical" in shown.row("- test")
-        assert "3: 1 critical" in shown.row("- test")
+        await shown.until_row("- test", "✖ critical")
+        await shown.until_row("- test", "3: 1 critical")
         assert "web-1" not in shown.text
         await shown.press("j", "enter")
         await shown.until("+ deployment web")
         await shown.press("j", "enter")
         await shown.until("pod web-2")
-        assert "● healthy" in shown.row("pod web-1")
+        await shown.until_row("pod web-1", "● healthy")
         await publish(bus, make_health("web-2"))
         await eventually(lambda: "● healthy" in shown.row("- test"))
         await shown.press("d")
@@ -82,7 +82,7 @@ async def test_streams_stand_with_what_they_hold_against_their_limits(bus: Bus) 
     async with dashboard(live(bus), size=(140, 30)) as shown:
         await shown.press("3")
         await shown.until("1.2 k messages")
-        assert "█████████░ 90 %" in shown.row("ORDERS")
+        await shown.until_row("ORDERS", "█████████░ 90 %")
         assert "no limit known" in shown.row("FREE")
         assert " 0" not in shown.row("FREE")
 
@@ -100,7 +100,7 @@ async def test_databases_have_phase_and_pool_and_what_is_not_known_is_no_zero(bu
         await eventually(lambda: shown.app.filling._asked_for == "databases")
         assert len(shown.app.table.window.listing) == 2, "until they are rows, nothing says that there are none"
         await shown.until("saturated")
-        assert "██████████ 100 %" in shown.row("orders")
+        await shown.until_row("orders", "██████████ 100 %")
         assert "not known" in shown.row("cache")
 
 
