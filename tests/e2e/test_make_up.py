@@ -10,7 +10,7 @@ import pytest
 from kgents_gateway.http.pages import BUILT
 from support.kgents_command import run_kgents
 from support.process import descendants, is_alive, spawn
-from support.terminal import HOME, Terminal
+from support.terminal import HOME, Terminal, fits
 from support.waiting import MACHINE, eventually
 
 pytestmark = [
@@ -37,8 +37,7 @@ async def test_this_machine_is_seen_within_twenty_seconds_and_ctrl_c_leaves_noth
         drawn = terminal.written.count(HOME)
         await eventually(lambda: terminal.written.count(HOME) > drawn)  # it is drawn again and again
         terminal.resize(50, 12)
-        await eventually(lambda: terminal.picture and max(map(len, terminal.picture)) <= 50)
-        assert len(terminal.picture) <= 12
+        await eventually(lambda: fits(terminal.picture, 50, 12))
         started = descendants(terminal.process.pid)
         terminal.press("\x03")
         assert terminal.ended() != 0

@@ -1,5 +1,6 @@
 """A program in a pseudo-terminal: what it shows, its size, and the keys that are pressed."""
 
+import codecs
 import fcntl
 import os
 import pty
@@ -16,6 +17,10 @@ from support.waiting import MACHINE
 
 HOME = "\x1b[H"
 STYLE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
+
+
+def fits(picture: list[str], columns: int, lines: int) -> bool:
+    return bool(picture) and len(picture) <= lines and max(map(len, picture)) <= columns
 
 
 class Terminal:
@@ -74,6 +79,7 @@ class Terminal:
         return self.process.wait(MACHINE.limit_s(40))
 
     def _read(self) -> None:
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
         while True:
             try:
                 found = os.read(self._own, 65_536)
@@ -81,4 +87,4 @@ class Terminal:
                 return
             if not found:
                 return
-            self.written += found.decode(errors="replace")
+            self.written += decoder.decode(found)  # a character may come in two parts

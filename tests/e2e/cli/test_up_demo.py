@@ -8,7 +8,7 @@ import pytest
 
 from kgents_cli.demonstration import NOTICE
 from support.kgents_command import run_kgents
-from support.terminal import Terminal
+from support.terminal import Terminal, fits
 from support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(150)
@@ -27,7 +27,7 @@ async def test_a_newcomer_sees_the_shop_and_is_told_that_it_is_a_demo(tmp_path: 
             return max((int(each[1]) for each in counts if each), default=0)
 
         await eventually(lambda: entities() >= 150, within_s=40)
-        assert NOTICE in terminal.picture[:3]
+        await eventually(lambda: NOTICE in terminal.picture[:3])
         listed = await run_kgents("get", "all", "-o", "json", "--nats", found.group())
         clusters = {each["ref"]["cluster"] for each in json.loads(listed.out)}
         assert clusters == {"demo-shop-eu", "demo-shop-us"}
@@ -36,8 +36,8 @@ async def test_a_newcomer_sees_the_shop_and_is_told_that_it_is_a_demo(tmp_path: 
         for each in (listed, health):
             assert re.search(r"of \d+ entities are replayed from demo.kgrec, not observed now", each.err)
         terminal.resize(40, 10)
-        await eventually(lambda: terminal.picture and max(map(len, terminal.picture)) <= 40)
-        assert any(line.startswith("DEMO: a recording") for line in terminal.picture)
+        await eventually(lambda: fits(terminal.picture, 40, 10))
+        await eventually(lambda: any(line.startswith("DEMO: a recording") for line in terminal.picture))
         terminal.press("\x03")
         terminal.ended()
     assert not list(tmp_path.glob("kgents-demo-*")), "nothing is left of it"

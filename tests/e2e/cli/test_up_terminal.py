@@ -9,7 +9,7 @@ import pytest
 
 from support.kgents_command import PROGRAM
 from support.process import command_line, descendants, is_alive
-from support.terminal import Terminal
+from support.terminal import Terminal, fits
 from support.waiting import eventually, stays
 
 pytestmark = pytest.mark.timeout(150)
@@ -31,9 +31,8 @@ async def test_this_machine_is_seen_alive_and_ctrl_c_leaves_the_terminal_as_it_w
         await eventually(lambda: any(ENTITIES.match(line) for line in terminal.picture[:3]), within_s=20)
         await eventually(lambda: "host " in terminal.written)
         terminal.resize(40, 10)
-        await eventually(lambda: terminal.picture and max(map(len, terminal.picture)) <= 40)
-        assert len(terminal.picture) <= 10
-        assert any("web http://127.0.0.1:" in line for line in terminal.picture[:3])
+        await eventually(lambda: fits(terminal.picture, 40, 10))
+        await eventually(lambda: any("web http://127.0.0.1:" in line for line in terminal.picture[:3]))
         started = descendants(terminal.process.pid)
         assert any("run collector-host" in command_line(pid) for pid in started)
         terminal.press("\x03")

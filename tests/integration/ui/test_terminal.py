@@ -26,6 +26,7 @@ async def begun(terminal: Tmux, server: NatsServer, *flags: str) -> None:
     terminal.command(*COMMAND, "--nats", server.url, *flags, ";", "echo", "ended=$?")
     await terminal.until("LIVE")
     await terminal.until("sick")
+    await terminal.until("critical")  # from here on its row stays where it is
 
 
 async def published(bus: Bus) -> None:
