@@ -203,6 +203,28 @@ async def test_what_a_limit_drops_is_a_failure_and_published_again_once_it_is_li
     assert writer.failures == {}
 
 
+async def test_what_a_limit_drops_that_is_set_during_a_comparison_is_not_published_again(
+    writer: StateTable[Entity], bus: Bus, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for entity in ENTITIES:
+        writer.put(subject_of(entity), entity)
+    async with within(20):
+        await writer.flush()
+    compare = losses.lost_rows
+
+    async def limited(*arguments: Any) -> dict[str, int]:
+        monkeypatch.setattr(state_audit, "lost_rows", compare)
+        await limit(bus, "KGENTS_ENTITY", max_msgs=5)
+        return await compare(*arguments)
+
+    monkeypatch.setattr(state_audit, "lost_rows", limited)
+    failed = make_entity("e0", status="failed")
+    writer.put(subject_of(failed), failed)
+
+    await eventually(lambda: len(writer.failures) == 15 and publisher.stored >= 21)
+    assert publisher.stored == 21
+
+
 async def test_what_changes_while_a_limit_drops_it_is_published(writer: StateTable[Entity], bus: Bus) -> None:
     for entity in ENTITIES:
         writer.put(subject_of(entity), entity)

@@ -118,6 +118,8 @@ class StateAudit:
             session, self._stream, self._filters, self._table.rows, info.last_seq, rowless.__setitem__
         )
         await self._find_lost_removals(rowless)
+        if lost:  # perhaps by a limit that was set meanwhile
+            limit = limit_of(await stream_info(session, self._stream))
         schedule.end(info.state, len(self._table.rows) + len(rowless))
         if lost:
             _log.error("messages_lost", stream=self._stream, count=len(lost), first=next(iter(lost)), limit=limit)
