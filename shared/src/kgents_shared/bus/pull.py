@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from kgents_shared.bus.deadline import Deadline
 from kgents_shared.bus.delivery import Delivery
 from kgents_shared.bus.jetstream import (
     LAST_PER_SUBJECT,
@@ -45,7 +46,8 @@ TIME_INTERVAL_S: Final = 1.0
 """How often a reader that keeps time asks for it while no message comes."""
 
 DROPPED_S: Final = 10.0
-"""Seconds after which pending messages are considered dropped. Longer than the silence that ends a pull."""
+"""Seconds after which pending messages are considered dropped, in time during which this process ran. Longer than the
+silence that ends a pull."""
 READ_MAX: Final = 10_000
 """Messages that one audit of a stretch of a stream reads."""
 
@@ -221,7 +223,7 @@ async def replay(
         count = 0
         while count < pull.waiting:
             try:
-                async with asyncio.timeout(DROPPED_S):
+                async with Deadline(DROPPED_S):  # what arrived while we stood still was not dropped
                     batch = await anext(batches)
             except TimeoutError:  # the server goes on saying that nothing comes: what waited was dropped meanwhile
                 return
