@@ -12,5 +12,5 @@ Query. Each command is a module in commands/ and keeps only presentation; what i
     doctor     snapshot.py + discovery.py
     run        the service itself, through its entry point (installed.py)
 
-Data goes to stdout, everything else to stderr. lazy.py and installed.py keep the start of a command cheap.
+Data goes to stdout, everything else to stderr. installed.py keeps the start of a command cheap.
 """
