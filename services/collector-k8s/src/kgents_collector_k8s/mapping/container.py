@@ -8,7 +8,7 @@ from typing import Final
 from kgents_collector_k8s.mapping.entity import Attributes, given
 from kgents_collector_k8s.mapping.fragment import SOURCE, Scope
 from kgents_collector_k8s.mapping.pod_status import container_status, ended
-from kgents_collector_k8s.mapping.resources import container_resources
+from kgents_collector_k8s.mapping.resources import REMEMBERED, Stated, container_resources, stated
 from kgents_collector_k8s.objects.pod import Container, ContainerStatus, Pod
 from kgents_shared.contract.entity import Connection, Entity, Ref
 from kgents_shared.contract.vocabulary import edges, kinds
@@ -29,16 +29,13 @@ def entities(pod: Pod, owner: Ref, scope: Scope) -> list[Entity]:
         runtime, id_ = _id(status)
         attributes: Attributes = {
             otel.K8S_POD_UID: pod.metadata.uid,
-            otel.K8S_CONTAINER_NAME: container.name,
-            attribute.CONTAINER_TYPE: role,
             otel.K8S_CONTAINER_STATUS_STATE: state,
             otel.K8S_CONTAINER_STATUS_REASON: reason,
             otel.CONTAINER_ID: id_,
-            otel.CONTAINER_RUNTIME_NAME: runtime,
-            **_image(intern(container.image)),
-            **_history(status),
-            **container_resources(container),
         }
+        if status is not None:
+            _add_history(status, attributes)
+        shared = _alike(role, container.name, runtime, container.image, stated(container.resources))
         found.append(
             Entity(
                 ref=Ref(scope.cluster, KIND, f"{owner.name}/{container.name}", owner.namespace),
@@ -46,7 +43,7 @@ def entities(pod: Pod, owner: Ref, scope: Scope) -> list[Entity]:
                 uid=id_ or pod.metadata.uid,
                 status=word,
                 reason=reason,
-                attributes=given(attributes),
+                attributes=given(attributes) | shared,
                 aliases=[f"container-id:{id_}"] if id_ else [],
                 connections=[Connection(kind=edges.OWNS, peer=owner, direction="in", evidence=field)],
                 created_at=pod.metadata.creation_timestamp,
@@ -85,20 +82,30 @@ def _id(status: ContainerStatus | None) -> tuple[str, str]:
     return (intern(runtime), id_) if scheme else ("", runtime)
 
 
-def _history(status: ContainerStatus | None) -> Attributes:
+def _add_history(status: ContainerStatus, attributes: Attributes) -> None:
     """How a container ended before. kubectl hides an OOM kill as soon as the container runs again; this does not."""
-    if status is None:
-        return {}
+    attributes[otel.K8S_CONTAINER_RESTART_COUNT] = status.restart_count
+    attributes[otel.CONTAINER_IMAGE_ID] = status.image_id
     last = status.last_state.terminated if status.last_state is not None else None
-    return {
-        otel.K8S_CONTAINER_RESTART_COUNT: status.restart_count,
-        otel.K8S_CONTAINER_STATUS_LAST_TERMINATED_REASON: ended(last) if last is not None else None,
-        attribute.CONTAINER_STATUS_LAST_TERMINATED_EXIT_CODE: last.exit_code if last is not None else None,
-        otel.CONTAINER_IMAGE_ID: status.image_id,
-    }
+    if last is not None:
+        attributes[otel.K8S_CONTAINER_STATUS_LAST_TERMINATED_REASON] = ended(last)
+        attributes[attribute.CONTAINER_STATUS_LAST_TERMINATED_EXIT_CODE] = last.exit_code
 
 
-@lru_cache(maxsize=4_096)
+@lru_cache(maxsize=REMEMBERED)
+def _alike(role: str, name: str, runtime: str, image: str, resources: Stated) -> Attributes:
+    """What many containers have in common; the same object for equal values, so not to be changed."""
+    return given(
+        {
+            otel.K8S_CONTAINER_NAME: name,
+            attribute.CONTAINER_TYPE: role,
+            otel.CONTAINER_RUNTIME_NAME: runtime,
+            **_image(image),
+            **container_resources(resources),
+        }
+    )
+
+
 def _image(image: str) -> Attributes:
     """`registry:5000/shop/cart:2.4.1@sha256:…` → name, tag and digest."""
     name, _, digest = image.partition("@")

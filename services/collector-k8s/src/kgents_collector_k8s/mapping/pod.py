@@ -2,15 +2,16 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from functools import lru_cache
 from sys import intern
 from typing import Final
 
 from kgents_collector_k8s.mapping import container
-from kgents_collector_k8s.mapping.entity import Attributes, entity, hashes_of, owner_of, ref_of
+from kgents_collector_k8s.mapping.entity import Attributes, entity, given, hashes_of, owner_of, ref_of
 from kgents_collector_k8s.mapping.fragment import Fragment, Kind, Owner, Scope
 from kgents_collector_k8s.mapping.pod_status import ended, restarts, status_of, word_of
 from kgents_collector_k8s.mapping.reference import claims, configured, mentions, named
-from kgents_collector_k8s.mapping.resources import pod_resources
+from kgents_collector_k8s.mapping.resources import REMEMBERED, PodQuantities, pod_quantities, pod_resources
 from kgents_collector_k8s.objects.metadata import condition
 from kgents_collector_k8s.objects.pod import Pod
 from kgents_shared.contract.address import is_loopback, is_unspecified, join, normalised
@@ -44,7 +45,7 @@ def fragment(pod: Pod, scope: Scope) -> Fragment:
         kinds.POD,
         scope,
         status=status_of(pod, word),
-        attributes=_attributes(pod, word),
+        attributes=_attributes(pod) | _shared(pod, word),
         addresses=_addresses(pod),
         aliases=_aliases(pod),
         connections=[*_runs_on(pod, scope), *_claims(pod, scope), *configures],
@@ -57,25 +58,46 @@ def _has_workload(owner: Owner | None) -> bool:
     return owner is not None and (owner.api_group, owner.api_kind) in _WORKLOADS
 
 
-def _attributes(pod: Pod, word: str) -> Attributes:
-    spec, status = pod.spec, pod.status
+def _attributes(pod: Pod) -> Attributes:
+    """What differs from pod to pod."""
+    status = pod.status
     start = status.start_time
-    return {
+    found: Attributes = {
         otel.K8S_POD_UID: pod.metadata.uid,
         otel.K8S_POD_IP: status.pod_ip,
         otel.K8S_POD_START_TIME: start.isoformat().replace("+00:00", "Z") if start is not None else None,
-        otel.K8S_POD_STATUS_PHASE: intern(status.phase),
-        otel.K8S_POD_STATUS_REASON: intern(word),
-        **_last_end(pod),
         attribute.POD_DISRUPTION_REASON: _disruption(pod),
         attribute.POD_RESTART_COUNT: restarts(pod),
-        attribute.POD_QOS_CLASS: intern(status.qos_class),
-        attribute.POD_HOST_NETWORK: spec.host_network or None,
-        attribute.POD_PRIORITY_CLASS_NAME: intern(spec.priority_class_name),
-        attribute.SERVICE_ACCOUNT_NAME: intern(spec.service_account_name),
-        otel.K8S_NODE_NAME: intern(spec.node_name),
-        **pod_resources(spec),
+        otel.K8S_NODE_NAME: intern(pod.spec.node_name),
     }
+    _add_last_end(pod, found)
+    return found
+
+
+def _shared(pod: Pod, word: str) -> Attributes:
+    """What many pods have in common; the same object for equal values, so not to be changed."""
+    spec, status = pod.spec, pod.status
+    return _alike(
+        status.phase, word, status.qos_class, spec.priority_class_name, spec.service_account_name, spec.host_network,
+        pod_quantities(spec),
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _alike(
+    phase: str, word: str, qos_class: str, priority: str, account: str, on_host: bool, quantities: PodQuantities
+) -> Attributes:
+    return given(
+        {
+            otel.K8S_POD_STATUS_PHASE: intern(phase),
+            otel.K8S_POD_STATUS_REASON: intern(word),
+            attribute.POD_QOS_CLASS: intern(qos_class),
+            attribute.POD_HOST_NETWORK: on_host or None,
+            attribute.POD_PRIORITY_CLASS_NAME: intern(priority),
+            attribute.SERVICE_ACCOUNT_NAME: intern(account),
+            **pod_resources(quantities),
+        }
+    )
 
 
 def _disruption(pod: Pod) -> str:
@@ -83,18 +105,14 @@ def _disruption(pod: Pod) -> str:
     return intern(found.reason) if found is not None and found.status == "True" else ""
 
 
-def _last_end(pod: Pod) -> Attributes:
+def _add_last_end(pod: Pod, attributes: Attributes) -> None:
     """How that of its containers ended which was restarted last. If their times are not known, an OOM kill counts."""
-    found = (*(pod.status.container_statuses or ()), *(pod.status.init_container_statuses or ()))
-    ends = [each.last_state.terminated for each in found if each.last_state is not None]
-    known = [each for each in ends if each is not None]
-    if not known:
-        return {}
-    last = max(known, key=lambda each: (_seconds(each.finished_at), each.reason == _OOM_KILLED))
-    return {
-        attribute.POD_STATUS_LAST_TERMINATED_REASON: ended(last),
-        attribute.POD_STATUS_LAST_TERMINATED_EXIT_CODE: last.exit_code,
-    }
+    found = [each.last_state for each in pod.status.container_statuses or () if each.last_state is not None]
+    found += [each.last_state for each in pod.status.init_container_statuses or () if each.last_state is not None]
+    if known := [each.terminated for each in found if each.terminated is not None]:
+        last = max(known, key=lambda each: (_seconds(each.finished_at), each.reason == _OOM_KILLED))
+        attributes[attribute.POD_STATUS_LAST_TERMINATED_REASON] = ended(last)
+        attributes[attribute.POD_STATUS_LAST_TERMINATED_EXIT_CODE] = last.exit_code
 
 
 def _seconds(time: datetime | None) -> float:

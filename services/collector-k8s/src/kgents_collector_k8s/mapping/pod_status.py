@@ -51,8 +51,9 @@ def word_of(pod: Pod) -> str:
     """The word, by kubectl's own algorithm (`printPod`), so that both agree."""
     status = pod.status
     word = status.reason or status.phase
-    if any(each.type == "PodScheduled" and each.reason == "SchedulingGated" for each in status.conditions or ()):
-        word = "SchedulingGated"
+    for each in status.conditions or ():
+        if each.reason == "SchedulingGated" and each.type == "PodScheduled":
+            word = "SchedulingGated"
     initializing = _initializing(pod)
     if initializing is None or holds(status.conditions, "Initialized"):
         word = _running(pod, initializing or word)

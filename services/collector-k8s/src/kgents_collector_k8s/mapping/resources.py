@@ -1,13 +1,12 @@
 """Requests and limits: quantities of a container → attributes as numbers, and their sum over a pod."""
 
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct
 
 from kgents_collector_k8s.mapping.entity import Attributes, given
-from kgents_collector_k8s.objects.pod import Container, PodSpec, Resources
+from kgents_collector_k8s.objects.pod import PodSpec, Resources
 from kgents_shared.contract.vocabulary.attributes import kubernetes as attribute
 from kgents_shared.contract.vocabulary.attributes import otel
 from kgents_shared.contract.vocabulary.attributes.attribute import AttributeName, Family
@@ -36,40 +35,19 @@ _CONTAINER: Final = _names(otel.K8S_CONTAINER_RESOURCE)
 
 Quantities = tuple[tuple[str, str], ...]
 """By resource name, in the order of the object."""
+Stated = tuple[Quantities, Quantities]
+"""Requests and limits."""
+PodQuantities = tuple[Stated, tuple[Stated, ...]]
+"""Of the pod itself, and of its containers."""
+_NOTHING: Final[Stated] = ((), ())
 
 REMEMBERED: Final = 4_096
-"""Combinations of quantities whose attributes are remembered: all pods of a workload have the same."""
+"""Combinations of values whose attributes are remembered: all pods of a workload have the same."""
 
 
-def container_resources(container: Container) -> Attributes:
-    """`k8s.container.cpu.request` and the like; the same object for equal quantities, so not to be changed."""
-    requests, limits = _stated(container.resources)
-    return _of_container(requests, limits)
-
-
-def pod_resources(spec: PodSpec) -> Attributes:
-    """`kgents.k8s.pod.cpu.request` and the like: stated for the pod, or the sum over containers that run together.
-
-    That is all containers and the sidecars among the init containers; the other init containers are over by then. The
-    limit is left out unless each of them has one: without one, a container may take what the node has. The same object
-    for equal quantities, so not to be changed.
-    """
-    side_by_side = [
-        *(spec.containers or ()),
-        *(each for each in spec.init_containers or () if each.restart_policy == "Always"),
-    ]
-    return _of_pod(_stated(spec.resources), tuple([_stated(each.resources) for each in side_by_side]))
-
-
-def _stated(resources: Resources | None) -> tuple[Quantities, Quantities]:
-    """Requests and limits."""
-    if resources is None:
-        return (), ()
-    return tuple((resources.requests or {}).items()), tuple((resources.limits or {}).items())
-
-
-@lru_cache(maxsize=REMEMBERED)
-def _of_container(requests: Quantities, limits: Quantities) -> Attributes:
+def container_resources(of: Stated) -> Attributes:
+    """`k8s.container.cpu.request` and the like."""
+    requests, limits = of
     found: Attributes = {}
     for resource, names in _CONTAINER.items():
         found[names.request] = _read(requests, resource)
@@ -77,16 +55,37 @@ def _of_container(requests: Quantities, limits: Quantities) -> Attributes:
     return given(found)
 
 
-@lru_cache(maxsize=REMEMBERED)
-def _of_pod(
-    stated: tuple[Quantities, Quantities], side_by_side: tuple[tuple[Quantities, Quantities], ...]
-) -> Attributes:
+def pod_quantities(spec: PodSpec) -> PodQuantities:
+    """What is stated for the pod, and for each of its containers that run together.
+
+    That is all containers and the sidecars among the init containers; the other init containers are over by then.
+    """
+    found = [stated(each.resources) for each in spec.containers or ()]
+    if spec.init_containers:
+        found += [stated(each.resources) for each in spec.init_containers if each.restart_policy == "Always"]
+    return stated(spec.resources), tuple(found)
+
+
+def pod_resources(quantities: PodQuantities) -> Attributes:
+    """`kgents.k8s.pod.cpu.request` and the like: stated for the pod, or the sum over containers that run together.
+
+    The limit is left out unless each of them has one: without one, a container may take what the node has.
+    """
+    of_pod, side_by_side = quantities
     requested, capped = [requests for requests, _ in side_by_side], [limits for _, limits in side_by_side]
     found: Attributes = {}
     for resource, names in _POD.items():
-        found[names.request] = _read(stated[0], resource) or _sum(requested, resource, all_needed=False)
-        found[names.limit] = _read(stated[1], resource) or _sum(capped, resource, all_needed=True)
+        found[names.request] = _read(of_pod[0], resource) or _sum(requested, resource, all_needed=False)
+        found[names.limit] = _read(of_pod[1], resource) or _sum(capped, resource, all_needed=True)
     return given(found)
+
+
+def stated(resources: Resources | None) -> Stated:
+    """Requests and limits."""
+    if resources is None:
+        return _NOTHING
+    requests, limits = resources.requests, resources.limits
+    return tuple(requests.items()) if requests else (), tuple(limits.items()) if limits else ()
 
 
 def _read(quantities: Quantities, resource: str) -> float | None:

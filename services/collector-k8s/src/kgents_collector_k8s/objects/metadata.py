@@ -78,7 +78,10 @@ class LabelSelector(Lean, frozen=True):
 
 def condition(conditions: Iterable[Condition] | None, type_: str) -> Condition | None:
     """The condition of this type; None while it is not stated."""
-    return next((each for each in conditions or () if each.type == type_), None)
+    for each in conditions or ():
+        if each.type == type_:
+            return each
+    return None
 
 
 def holds(conditions: Iterable[Condition] | None, type_: str) -> bool:
