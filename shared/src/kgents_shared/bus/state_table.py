@@ -301,9 +301,9 @@ class StateTable(StateView[T]):
         if not self.is_open(subject):
             row = self.rows.get(subject)
             if self._is_published(subject, row, desired):
-                self._desired.pop(subject, None)
-                self._failures.pop(subject, None)
-                self._note_settled()
+                if self._desired.pop(subject, None) is not None or self._failures:
+                    self._failures.pop(subject, None)
+                    self._note_settled()
                 return
             desired.differs_from = row
         if (waiting := self._desired.get(subject)) is not None:
