@@ -169,8 +169,10 @@ class _Cluster:
             slice_ = TimeSlice()
             listed = {kind for kind in self._before if not self.scopes.blocking(kind)}
             for ref, entity in self.inventory.take(self.scopes.is_ready):
-                await self.collector.entities.wait_for_capacity()
-                await slice_.checkpoint()
+                if not self.collector.entities.has_capacity:
+                    await self.collector.entities.wait_for_capacity()
+                if slice_.is_over:
+                    await slice_.checkpoint()
                 if entity is not None:
                     subject = self.collector.put(self.drifting.added_to(entity), trace=trace)
                     if ref.kind in listed:  # it exists: only what is left is looked through by `_sweep`
