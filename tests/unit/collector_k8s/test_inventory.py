@@ -345,7 +345,7 @@ def test_a_policy_may_choose_by_a_label_that_is_not_shown(world: World, operator
 def test_a_policy_is_added_without_reading_each_pod_of_its_namespace(world: World) -> None:
     world.put(*(kube_objects.pod(f"db-{number}", SHOP) for number in range(3)))
     world.current()
-    packed = world.inventory._shelves["pods"]._compressed
+    packed = world.inventory._shelves["pods"]._kept
     kept = dict(packed)
     packed.update(dict.fromkeys(packed, b"decoding it fails"))
     world.put(kube_workloads.network_policy("db", SHOP))

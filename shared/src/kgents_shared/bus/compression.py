@@ -20,25 +20,31 @@ PLAIN: Final = 255
 GROUPS_MAX: Final = PLAIN
 """A group's number is one byte; values of further groups join the last one."""
 PLAIN_BYTES: Final = 12 * 1024**2
-"""So many bytes of the first values are kept as they are: where there are few, time is worth more than memory."""
+"""Unless a holder says otherwise: where there are few values, time is worth more than memory."""
 
 
 class Compression(Generic[T]):
     """Values of one type, each stored as its difference from the first value of its group."""
 
     def __init__(
-        self, encode: Callable[[T], bytes], decode: Callable[[bytes], T], *, alike: Callable[[T], str] = lambda _: ""
+        self,
+        encode: Callable[[T], bytes],
+        decode: Callable[[bytes], T],
+        *,
+        alike: Callable[[T], str] = lambda _: "",
+        plain_bytes: int = PLAIN_BYTES,
     ) -> None:
         """`encode` and `decode` are each other's reverse.
 
         `alike` groups values that resemble each other, into a few dozen groups at most.
+        `plain_bytes`: so many bytes of the first values are kept as they are.
         """
         self._encode = encode
         self._decode = decode
         self._alike = alike
         self._groups: dict[str, int] = {}
         self._firsts: list[bytes] = []
-        self._room_bytes = PLAIN_BYTES
+        self._room_bytes = plain_bytes
 
     def compress(self, value: T, encoded: bytes | None = None) -> bytes:
         """The number of the value's group, and the difference; `encoded`: bytes from which `decode` makes the value."""

@@ -66,7 +66,7 @@ class Selector(Struct, frozen=True):
     """(key, operator, values); operators `In NotIn Exists DoesNotExist`."""
 
 
-class Fragment(Struct, frozen=True):
+class Fragment(Struct, frozen=True, gc=False):
     """What one object states."""
 
     uid: str
