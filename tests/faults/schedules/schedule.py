@@ -101,11 +101,12 @@ async def run(site: Site, seed: int, *, only: list[int] | None = None, names: li
 
 
 async def _judged(site: Site, run: Run, begin: dict[str, tuple[str, int]], log: Callable[[str], None]) -> list[Fault]:
-    if found := await _converged(site, run.reader, log):
-        return found
-    log("converged")
-    faults = await _quiet(run.reader)
-    log("quiet")
+    faults = await _converged(site, run.reader, log)
+    has_converged = not faults
+    if has_converged:
+        log("converged")
+        faults += await _quiet(run.reader)
+        log("quiet")
     history: dict[str, list[Stored]] = {}
     for stream in (*STREAMS, *NOTIFIED):
         created, seq = begin[stream]
@@ -115,6 +116,8 @@ async def _judged(site: Site, run: Run, begin: dict[str, tuple[str, int]], log: 
         if is_same and stream in ("TOPOLOGY", "HEALTH"):
             faults += replaced_faults(history[stream], run.touched)
     faults += history_faults(history, site.truth, run.touched)
+    if not has_converged:
+        return faults
     faults += dead_letter_faults(
         await Snapshot.read(run.reader), _still_there(run.poisoned, history), may_be_forgotten=run.has_lost_letters
     )
