@@ -26,7 +26,7 @@ from kgents_health_scorer.root import Unwell, roots, same_origin
 from kgents_health_scorer.scored_entity import ScoredEntity
 from kgents_health_scorer.traffic import SAMPLE_S
 from kgents_health_scorer.verdict import WELL, Checks, Verdict, checks_of
-from kgents_health_scorer.walk import Walks
+from kgents_health_scorer.walk import Walk, Walks
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.attestation import Attestation
 from kgents_shared.contract.entity import Ref
@@ -199,6 +199,7 @@ class Scorer:
     def caught_up(self, now: datetime) -> None:
         """The topology is complete: what was restored and is not in it is lost, as no removal says that it is gone."""
         self._walks.begin(now, is_first=True)
+        self._dirty.clear()  # it asks them all; what is touched from now on comes first
 
     def _remove(self, ref: Ref, now: datetime) -> None:
         self._unmatched.pop(ref, None)
@@ -269,22 +270,16 @@ class Scorer:
         """What the streams should hold for everything that was touched; `op: remove` takes a subject away.
 
         Each entity is judged when its messages are asked for, so the caller decides how many to take before others have
-        their turn. Input may come in meanwhile; clusters come after what was touched when this call began. Where time
-        concerns very many entities that it does not change, a call ends early: `is_dirty` then.
+        their turn. Input may come in meanwhile, and what it touches comes before those that only time concerns;
+        clusters come after both. Where time concerns very many entities, a call ends early: `is_dirty` then.
         """
+        yield from self._touched()
         if self._walks:
-            yield from self._walked()
+            for walk, scored in self._walks.concerned():
+                yield from self._walked(scored, walk)
+                yield from self._touched()
             if self._walks:
                 return
-        for _ in range(len(self._gone) + len(self._dirty)):
-            if self._walks:
-                return
-            if self._gone:
-                yield from self._removed(self._gone.popitem(last=False)[1])
-            elif self._dirty:
-                ref, now = self._dirty.popitem(last=False)
-                if (scored := self._entities.get(ref)) is not None:
-                    yield from self._judged(scored, now)
         while self._dirty_clusters:
             name = self._dirty_clusters.pop()
             cluster = self._clusters[name]
@@ -297,13 +292,21 @@ class Scorer:
         scored = self._entities.get(ref)
         return scored.since if scored is not None and scored.level == "healthy" else None
 
-    def _walked(self) -> Iterator[Health | Alert]:
-        for walk, scored in self._walks.concerned():
-            touched = self._dirty.pop(scored.ref, None)
-            if walk.is_first or touched is not None:
-                yield from self._judged(scored, max(walk.now, touched or LONG_AGO))
-            else:
-                yield from self._passed(scored, walk.now)
+    def _touched(self) -> Iterator[Health | Alert]:
+        """What was touched until now, as of the time that has come for it."""
+        for _ in range(len(self._gone) + len(self._dirty)):
+            if self._gone:
+                yield from self._removed(self._gone.popitem(last=False)[1])
+            elif self._dirty:
+                ref, now = self._dirty.popitem(last=False)
+                if (scored := self._entities.get(ref)) is not None:
+                    yield from self._judged(scored, self._walks.moment(scored, now))
+
+    def _walked(self, scored: ScoredEntity, walk: Walk) -> list[Health | Alert]:
+        touched = self._dirty.pop(scored.ref, None)
+        if walk.is_first or touched is not None:
+            return self._judged(scored, max(walk.now, touched or LONG_AGO))
+        return self._passed(scored, walk.now)
 
     def _passed(self, scored: ScoredEntity, now: datetime) -> list[Health | Alert]:
         """Only time has passed, or its sources attest it or not: most entities are as well as before."""

@@ -66,6 +66,10 @@ class Walks:
         self._walks.pop(source, None)
         self._walks[source] = Walk(now, [*reversed(self._entities.values())], source, is_first)
 
+    def moment(self, scored: ScoredEntity, now: datetime) -> datetime:
+        """When to judge one that was touched: not before what the walks are still to ask it about."""
+        return max([now, *(walk.now for walk in self._walks.values() if walk.concerns(scored))])
+
     def concerned(self) -> Iterator[tuple[Walk, ScoredEntity]]:
         """Those that the oldest walk concerns, of the next AT_ONCE; who takes one notes when it is due then."""
         walk = next(iter(self._walks.values()))
