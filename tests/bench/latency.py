@@ -1,6 +1,6 @@
 """Latency at a core subscriber, at a steady rate: entity change → topology, first sample of a pod → its health.
 
-health-scorer, and then topology-builder, takes turns with a bare relay.
+health-scorer, and then topology-builder, takes turns with a bare relay; then health-scorer again, beside failed pods.
 """
 
 import asyncio
@@ -29,6 +29,10 @@ HEALTH_PREFIX: Final = f"kgents.health.{CLUSTER}."
 RATE: Final = 200
 """Changes a second, at each of the two."""
 SECONDS: Final = 20
+FAILED: Final = 1_600
+"""Pods that have failed meanwhile, at most: half of them."""
+WELL: Final = 1_000
+"""A version of a pod that no other change here has reached; in the next one it has failed."""
 QUICK_S: Final = 3
 GRACE_S: Final = 5.0
 """After that a message that did not arrive never will."""
@@ -82,8 +86,10 @@ async def _measure(run: Run, stack: AsyncExitStack, size: int) -> None:
     if not run.profile:
         stations.append(await open_station(run, stack, "relay", size))
     seconds = QUICK_S if run.is_quick else SECONDS
+    first = samples(size)
+    half = min(RATE * seconds, len(first) // 2)
     if not run.profile:
-        await _measure_scorer(run, stations, size, seconds)
+        await _measure_scorer(run, stations, size, first[:half], "scorer")
     run.progress(f"{size:,} entities: {RATE} changes a second for {seconds} s")
     changed = _changes(size, RATE * seconds)
     probes = [Probe(await connect(each.site.url), changed, ENTITY_PREFIX, TOPOLOGY_PREFIX) for each in stations]
@@ -94,12 +100,13 @@ async def _measure(run: Run, stack: AsyncExitStack, size: int) -> None:
     ours, bare = (percentiles(probe.seconds) for probe in probes)
     run.report(report(name="builder, p50", ours=ours[50], bare=bare[50]))
     run.report(report(name="builder, p99", ours=ours[99], bare=bare[99], at_most=1.3))
+    failed = min(FAILED, half)
+    await stations[0].pass_on([*changes(size, WELL + 1, failed), *changes(size, WELL)[failed:]])
+    await _measure_scorer(run, stations, size, first[-half:], f"scorer beside {failed:,} failed pods")
 
 
-async def _measure_scorer(run: Run, stations: Sequence[Station], size: int, seconds: int) -> None:
-    """Comes first: what changes fails, and what has failed is judged at each tick."""
+async def _measure_scorer(run: Run, stations: Sequence[Station], size: int, first: Messages, name: str) -> None:
     with_builder, with_relay = stations
-    first = samples(size)[: RATE * seconds]
     async with worker("scorer", with_builder.site.url):
         await in_sync(with_builder.site.bus, SCORER)
         run.progress(f"{size:,} entities: {len(first):,} first samples")
@@ -110,8 +117,8 @@ async def _measure_scorer(run: Run, stations: Sequence[Station], size: int, seco
         await drive(probes, RATE)
     report = partial(Figure, bench=run.name, size=size, unit="ms")
     ours, bare = (percentiles(probe.seconds) for probe in probes)
-    run.report(report(name="scorer, p50", ours=ours[50], bare=bare[50]))
-    run.report(report(name="scorer, p99", ours=ours[99], bare=bare[99], at_most=1.5))
+    run.report(report(name=f"{name}, p50", ours=ours[50], bare=bare[50]))
+    run.report(report(name=f"{name}, p99", ours=ours[99], bare=bare[99], at_most=1.5))
 
 
 def _changes(size: int, count: int) -> Messages:
