@@ -17,6 +17,7 @@ from kgents_health_scorer.debounce import LONG_AGO, Window
 from kgents_health_scorer.reducer import Scorer
 from kgents_health_scorer.scored_entity import ScoredEntity
 from kgents_health_scorer.source import evidence_of
+from kgents_health_scorer.verdict import is_plain
 from kgents_health_scorer.walk import Walk, Walks
 from kgents_shared.bus.delivery import Delivery
 from kgents_shared.contract.alert import Alert
@@ -99,7 +100,7 @@ def habit(ref: Ref, name: str, seed: int, count: int) -> list[Step]:
 
 
 class PlainWalks(Walks):
-    """Asks all entities at every moment, in one go."""
+    """Asks all entities at every moment, in one go, and judges those that do not what they are for."""
 
     def __init__(self, scorer: Scorer) -> None:
         super().__init__(scorer._entities)
@@ -110,7 +111,15 @@ class PlainWalks(Walks):
 
     def begin(self, now: datetime, *, source: Ref | None = None, is_first: bool = False) -> None:
         walk = Walk(now, [], source, is_first)
-        self._scorer._dirty.update((each.ref, now) for each in self._entities.values() if walk.concerns(each))
+        for each in self._entities.values():
+            if walk.concerns(each) or (source is None and is_restless(each)):
+                self._scorer._dirty[each.ref] = now
+
+
+def is_restless(scored: ScoredEntity) -> bool:
+    """Whether how long it has been what it is may matter."""
+    is_well = scored.entity is None or is_plain(scored.entity)
+    return not is_well and scored.attested.passes(scored.now)
 
 
 class PlainScorer(Scorer):
@@ -294,6 +303,21 @@ def test_most_pulses_are_not_judged_again() -> None:
             give(scorer, ("unread", "k8s", name), 61.0)
             taken(scorer, published)
     assert REFS[0] not in {call.args[0].ref for call in judge.call_args_list}
+
+
+def test_what_has_failed_is_judged_again_when_its_age_matters() -> None:
+    scorer, published = Scorer(CATALOGUE), Published()
+    failed = entity(REFS[0], "failed", "Error", uid="u1", sources=["k8s"], at_s=0)
+    scorer.on_topology(failed, REFS[0], now=at(1), evidence="T")
+    taken(scorer, published)
+    with patch.object(ScoredEntity, "judge", autospec=True, side_effect=ScoredEntity.judge) as judge:
+        for now_s in range(5, 300, 5):
+            scorer.tick(at(now_s))
+            taken(scorer, published)
+        assert judge.call_count == 0
+        scorer.tick(at(300))
+        taken(scorer, published)
+        assert judge.call_count == 1
 
 
 def test_a_resolved_alert_of_an_entity_that_is_well_again_expires() -> None:

@@ -378,9 +378,9 @@ class ScoredEntity:
     def _next_change(self, state: State, checks: Checks, sources: Iterable[Source], calm: timedelta) -> datetime | None:
         if not self.attested.passes(self.now):
             return self.attested.resumes_at
-        if not is_plain(state.entity):  # how long it has been so may matter: at every tick
-            return self.now
         ends = [each.deadline for each in sources if each.deadline > self.now]
+        if not is_plain(state.entity):
+            ends += self.standing.turns(state, checks, self.now)
         if (end := self.history.next_end(calm)) is not None:
             ends.append(end)
         return min((*ends, *self._turns(state, checks)), default=None)

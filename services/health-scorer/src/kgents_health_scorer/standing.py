@@ -1,10 +1,13 @@
 """Since when an entity is what it is, and how it came to that: topology → here → `scored_entity.py`. Pure."""
 
-from datetime import datetime
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 
+from kgents_health_scorer.checks.check import State
 from kgents_health_scorer.checks.kubernetes import lost_service
 from kgents_health_scorer.debounce import LONG_AGO
 from kgents_health_scorer.eviction import joined
+from kgents_health_scorer.verdict import Checks
 from kgents_shared.contract.health import Eviction, Observed
 from kgents_shared.contract.topology import TopologyEntity
 
@@ -49,6 +52,17 @@ class Standing:
         if restored.reason == entity.reason:
             self.reason_since = min(self.reason_since, restored.reason_since or self.reason_since)
 
+    def turns(self, state: State, checks: Checks, now: datetime) -> Iterator[datetime]:
+        """When what does not do what it is for may be judged otherwise by time alone; `now`: at every tick."""
+        has_begun = state.status_age_s > 0 and state.reason_age_s > 0
+        is_worse = any(each.age_s(state) >= each.thresholds.given[0] for each in checks.ages)
+        if is_worse or not has_begun or state.entity.status == "unknown":  # of that, its calls may be missed
+            yield now
+        limits = ((limit, age_s) for age_s in (state.status_age_s, state.reason_age_s) for limit in _limits(checks))
+        yield from (now + timedelta(seconds=limit - age_s) for limit, age_s in limits if limit > age_s)
+        if self.evicted is not None and self.evicted.until >= now:
+            yield self.evicted.until
+
     @property
     def is_evicted(self) -> bool:
         """Whether it serves no more because its pods were evicted, and not since before."""
@@ -60,3 +74,7 @@ class Standing:
 
     def _is_within(self, at: datetime) -> bool:
         return self.evicted is not None and self.evicted.since <= at <= self.evicted.until
+
+
+def _limits(checks: Checks) -> Iterator[float]:
+    return (limit for check in checks.states for limit in check.turns_s)

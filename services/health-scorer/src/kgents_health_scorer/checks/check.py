@@ -172,6 +172,8 @@ class StateCheck(Check, frozen=True, kw_only=True):
     """How bad that is, as in `contract.health.Reason`."""
     means_unknown: bool = False
     """Whether a finding says that something is not known, rather than that it is bad."""
+    turns_s: tuple[float, ...] = ()
+    """Ages of a status or its reason at which it may find something else."""
 
 
 class GradedCheck(Check, frozen=True, kw_only=True):
@@ -208,7 +210,7 @@ class AgeCheck(GradedCheck, frozen=True, kw_only=True):
     """How long something has been so."""
 
     age_s: Callable[[State], float]
-    """Seconds; 0 when it is not so, negative before it is."""
+    """Seconds; 0 when it is not so, or only since this moment; negative before it is."""
 
     def waits_s(self, state: State) -> Iterator[float]:
         """In how many seconds it may find something worse by time alone."""

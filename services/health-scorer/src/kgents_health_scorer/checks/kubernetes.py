@@ -29,6 +29,8 @@ _LOST: Final = frozenset({"PodsNotReady", "NoReadyEndpoints", "Paused", REFUSED}
 """Reasons of what is desired and not ready, outside of a rollout. A paused one keeps its pods: that none is left is not
 part of the pause."""
 _WORKLOADS: Final = frozenset({kinds.DEPLOYMENT, kinds.REPLICASET, kinds.STATEFULSET, kinds.DAEMONSET})
+_NOW_S: Final = 0.001
+"""The age of what is so since this moment: 0 would say that it is not."""
 _RULE: Final = "Prometheus' kubernetes-mixin"
 
 
@@ -70,11 +72,11 @@ def _not_ready_cordoned_s(state: State) -> float:
 
 
 def _overdue_s(state: State) -> float:
-    """How long it has been terminating beyond the time that it was given to end."""
+    """How long it has been terminating beyond the time that it was given to end; negative before that."""
     grace_s = state.entity.attributes.get(attribute.DELETION_GRACE_PERIOD)
     if state.entity.status != "terminating":
         return 0.0
-    return max(0.0, state.status_age_s - (grace_s if isinstance(grace_s, int) else 0))
+    return state.status_age_s - (grace_s if isinstance(grace_s, int) else 0) or _NOW_S
 
 
 def _missed_s(state: State) -> float:
@@ -83,7 +85,7 @@ def _missed_s(state: State) -> float:
     if not isinstance(due, str) or state.is_ending or state.now is None:
         return 0.0
     age_s = min((state.now - datetime.fromisoformat(due)).total_seconds(), state.reason_age_s)
-    return age_s or 0.001  # in the moment that it is due: 0 would say that none is
+    return age_s or _NOW_S
 
 
 def _stuck(state: State) -> str | None:
@@ -318,6 +320,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         applies_to=_WORKLOADS | {kinds.SERVICE},
         find=_moving,
         severity=0.3,
+        turns_s=(PLANNED_S,),
         alerts=False,
         text="{entity} has no ready pod: its pods were evicted on purpose, and none is ready again.",
         why="Its node is drained, or an autoscaler or descheduler moves its pods. It serves no one meanwhile: more "

@@ -81,6 +81,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         name="failed",
         find=_failed,
         severity=1.0,
+        turns_s=(RESTART_S,),
         text="{entity} has failed: {value}.",
         why="It does not run, whatever its last figures say. Read its logs and events.",
         source="The platform itself reports it. A container that its pod may still restart has five minutes, the "

@@ -66,6 +66,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         applies_to=frozenset({kinds.DEPLOYMENT, kinds.REPLICASET, kinds.STATEFULSET, kinds.DAEMONSET}),
         find=_degraded,
         severity=0.3,
+        turns_s=(ROLLOUT_S,),
         alerts=False,
         text="{entity} is degraded: {value}.",
         why="It serves with fewer pods than desired. The findings of its pods say why; if there are none, its reason "
