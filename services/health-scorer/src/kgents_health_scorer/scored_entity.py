@@ -169,10 +169,11 @@ class ScoredEntity:
             value = None
         if value is UNSET:
             return self._forget(source, check, pulse)
-        is_first = check.id not in source.windows
-        window = self._window(source, check)
+        is_first, window = check.id not in source.windows, self._window(source, check)
         was_quiet = window.is_quiet
         read_at = min(pulse.read_at.get(check.figure, pulse.timestamp), pulse.timestamp)
+        if value is not None and window.unknown_since is not None:  # it was not for as long as the pulse before stood
+            window.miss(source.stood_until, source.unknown_after)
         if value is None:
             window.miss(now, source.unknown_after)
         elif read_at <= window.read_at and value == window.last[0]:

@@ -56,6 +56,8 @@ class Source:
         "minute",
         "patience",
         "series",
+        "stands_until",
+        "stood_until",
         "timestamp",
         "uid",
         "unknown_after",
@@ -70,6 +72,8 @@ class Source:
         self.patience = timedelta(0)  # from one pulse to its deadline
         self.unknown_after = timedelta(0)  # how long a figure may be `null`
         self.interval_s = 0.0  # by which these were determined
+        self.stands_until = LONG_AGO  # what the last pulse says: until the next one that it promises
+        self.stood_until = LONG_AGO  # the same of the one before, which this one may have cut short
         self.is_read = False  # whether a pulse said which figures there are
         self.windows: dict[str, Window] = {}  # by check
         self.series = Series()
@@ -83,6 +87,8 @@ class Source:
             self.interval_s = interval_s
             self.patience = timedelta(seconds=max(MISSED * interval_s, interval_s + SILENT_AFTER_S))
             self.unknown_after = timedelta(seconds=max(UNKNOWN_AFTER_S, MISSED * interval_s))
+        self.stood_until = min(self.stands_until, now)
+        self.stands_until = now + timedelta(seconds=interval_s)
         self.uid = pulse.uid or self.uid
         self.timestamp = pulse.timestamp
         self.deadline = now + self.patience
