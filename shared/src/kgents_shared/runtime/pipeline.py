@@ -318,9 +318,9 @@ def _listed(clusters: Sequence[str]) -> str:
 def _late(each: Instance) -> str:
     """A heartbeat that is no sign of life, and which a server that can write would have dropped."""
     return (
-        f"{each.cluster}: expected {each.service} {each.instance} to report every {HEARTBEAT_INTERVAL_S:g} s, found "
-        f"its last report {each.age_s:.0f} s old, and still on the server: NATS may be unable to write; check its disk "
-        "and its log, and restart it once there is space: until then it stores nothing"
+        f"{each.cluster}: expected a report of {each.service} {each.instance} at most {LATE_S:g} s old, found the last "
+        f"one {each.age_s:.0f} s old, and still on the server: NATS may be unable to write; check its disk and its "
+        "log, and restart it once there is space: until then it stores nothing"
     )
 
 
