@@ -38,6 +38,7 @@ OF_SERVICE: Final[dict[str, Pace]] = {
         "kgents_shared.kubernetes.probe": {"EVERY_S": 2.0},
     },
     "collector-db": {"kgents_collector_db.app": {"SPREAD_S": 0.5}},
+    "collector-host": {"kgents_collector_host.app": {"TURN_S": 0.0}},
     "health-scorer": {
         "kgents_health_scorer.source": {"SILENT_AFTER_S": 10.0},
         "kgents_health_scorer.reducer": {"LOST_STAYS": timedelta(seconds=10)},

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from kgents_shared.bus import turns
-from kgents_shared.bus.turns import TURN_S, until_turn_s
+from kgents_shared.bus.turns import TURN_S, at_least_a_turn_s, until_turn_s
 
 
 @pytest.mark.parametrize("begun_s", [0.0, 0.02, 1.4, 2.5, 2.9, 2.99])
@@ -33,3 +33,17 @@ def test_what_wakes_at_its_turn_waits_for_all_of_the_next(monkeypatch: pytest.Mo
 
 def test_what_is_shorter_than_a_turn_is_not_moved() -> None:
     assert (until_turn_s(0.0), until_turn_s(2.0), until_turn_s(1.0, or_later=True)) == (0.0, 2.0, 1.0)
+
+
+def test_longer_turns_last_as_long_as_their_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "_BEGAN_S", 100.0)
+    monkeypatch.setattr(time, "monotonic", lambda: 110.001)
+    assert at_least_a_turn_s(3.0) == 3.0
+    with turns.longer(5.0):
+        assert at_least_a_turn_s(3.0) == 5.0
+        assert at_least_a_turn_s(7.0) == 7.0
+        assert until_turn_s(5.0, or_later=True) == pytest.approx(5.0, abs=0.01)
+        assert until_turn_s(15.0) == pytest.approx(15.0, abs=0.01)
+        assert until_turn_s(3.0) == 3.0
+    assert at_least_a_turn_s(3.0) == 3.0
+    assert until_turn_s(3.0) == pytest.approx(1.999, abs=0.01)

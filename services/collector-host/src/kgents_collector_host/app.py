@@ -13,6 +13,7 @@ from kgents_collector_host.mapping.repeats import Repeats
 from kgents_collector_host.mapping.scope import SOURCE
 from kgents_collector_host.sample import Sample
 from kgents_collector_host.source import Source
+from kgents_shared.bus import turns
 from kgents_shared.bus.turns import until_turn_s
 from kgents_shared.contract.address import of_url
 from kgents_shared.contract.vocabulary import kinds
@@ -21,12 +22,20 @@ from kgents_shared.runtime.service import Context, Service
 
 FIRST_POLL_S: Final = 2.0
 """From the first poll to the second: rates are known then, and the first view is alive."""
+TURN_S: Final = 5.0
+"""From one turn of the process to the next: the lease and each heartbeat, and every third time the poll. On an idle
+machine it is the waking that costs."""
 
 
 async def run(context: Context[Config]) -> None:
     """Poll for as long as this instance holds the lease."""
     collector = Collector(context, part_of=lambda _: "")
     await collector.load()
+    with turns.longer(TURN_S):
+        await _collect(context, collector)
+
+
+async def _collect(context: Context[Config], collector: Collector) -> None:
     async with Source.open(context.config, context.clock) as source, asyncio.TaskGroup() as tasks:
         tasks.create_task(collector.run())
         tasks.create_task(_poll(context, collector, source))

@@ -272,7 +272,7 @@ class Bus:
     async def _retry(self, current: Session) -> None:
         """While there is a session, log in again to each server that was passed over: it may be well again."""
         while not current.lost.is_set():  # nats-py may have swallowed our cancellation
-            await asyncio.sleep(RETRIED_S)
+            await asyncio.sleep(until_turn_s(RETRIED_S))
             for url in tuple(self._failures):
                 wire = Wire(needs_tls=self._config.needs_tls)
                 try:

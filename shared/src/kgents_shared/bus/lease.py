@@ -26,7 +26,7 @@ from kgents_shared.bus.jetstream import last_message, stored_at
 from kgents_shared.bus.logger import get_logger
 from kgents_shared.bus.publish import EXPECTED_SEQUENCE, TTL, WRONG_SEQUENCE_CODES, Publisher
 from kgents_shared.bus.session import Session, SessionLostError
-from kgents_shared.bus.turns import until_turn_s
+from kgents_shared.bus.turns import at_least_a_turn_s, until_turn_s
 from kgents_shared.contract import codec, meta, subjects
 from kgents_shared.contract.errors import BusError, MalformedMessageError, SteppedDownError
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
@@ -35,7 +35,7 @@ TTL_S: Final = meta.LEASE_TTL_S
 MARGIN_S: Final = 1.0
 """Seconds by which the holder considers its lease expired before the server does: time for a write in flight."""
 RENEW_INTERVAL_S: Final = 3.0
-"""Three tries before the lease runs out."""
+"""Three tries before the lease runs out; two where the turns of the process are longer."""
 RETRY_S: Final = 0.5
 """Pause after a renewal that failed, while the lease is valid; and of a standby after news of the lease."""
 POLL_INTERVAL_S: Final = 2.0
@@ -108,7 +108,7 @@ class Lease:
             SteppedDownError: another instance holds the lease, or held it. Call `acquire` again.
         """
         while True:
-            await asyncio.sleep(until_turn_s(RENEW_INTERVAL_S))
+            await asyncio.sleep(until_turn_s(at_least_a_turn_s(RENEW_INTERVAL_S)))
             await self._renew()
 
     async def clock_ahead_s(self) -> float | None:

@@ -28,6 +28,7 @@ from kgents_shared.bus.jetstream import (
     since,
 )
 from kgents_shared.bus.session import Session, SessionLostError
+from kgents_shared.bus.turns import at_least_a_turn_s, until_turn_s
 from kgents_shared.contract.errors import BusError
 
 BATCH: Final = 500
@@ -40,8 +41,8 @@ when what takes them on has its turn."""
 EXPIRES_S: Final = 30.0
 HEARTBEAT_S: Final = 4.0
 """After how long without a message the server confirms that it still knows our request: each confirmation wakes the
-process. Longer than a turn: of what a service at rest sends itself, each message is one. Silence of twice that means
-that it does not."""
+process. A second longer than a turn: of what a service at rest sends itself, each message is one. Silence of twice that
+means that it does not."""
 TIME_INTERVAL_S: Final = 1.0
 """How often a reader that keeps time asks for it while no message comes."""
 
@@ -142,8 +143,8 @@ class Pull:
         request = {
             "batch": BATCH,
             "max_bytes": MAX_BYTES,
-            "expires": int(EXPIRES_S * 1e9),
-            "idle_heartbeat": int(HEARTBEAT_S * 1e9),
+            "expires": int(until_turn_s(EXPIRES_S) * 1e9),  # its end wakes us, too
+            "idle_heartbeat": int(_heartbeat_s() * 1e9),
         }
         self._asked += BATCH
         await self._session.publish(self._subject, msgspec.json.encode(request), reply=self._inbox)
@@ -155,7 +156,7 @@ class Pull:
             raise ConsumerGoneError(f"the server ended our pull: {self._fault}")
         self._wake.clear()
         now_s = time.monotonic()
-        silence_s = 2 * HEARTBEAT_S
+        silence_s = 2 * _heartbeat_s()
         wakes_s = self.heard_s + silence_s
         if keeps_time:
             if now_s >= self._asked_time_s + TIME_INTERVAL_S:
@@ -188,6 +189,10 @@ class Pull:
             if self._last_seq and each.consumer_seq != self._last_seq + 1:
                 raise ConsumerGoneError(f"messages lost between {self._last_seq} and {each.consumer_seq}")
             self._last_seq = each.consumer_seq
+
+
+def _heartbeat_s() -> float:
+    return at_least_a_turn_s(HEARTBEAT_S - 1.0) + 1.0
 
 
 @asynccontextmanager
@@ -223,7 +228,8 @@ async def replay(
         count = 0
         while count < pull.waiting:
             try:
-                async with Deadline(DROPPED_S):  # what arrived while we stood still was not dropped
+                # what arrived while we stood still was not dropped
+                async with Deadline(max(DROPPED_S, 2.5 * _heartbeat_s())):
                     batch = await anext(batches)
             except TimeoutError:  # the server goes on saying that nothing comes: what waited was dropped meanwhile
                 return

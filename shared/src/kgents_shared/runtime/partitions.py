@@ -13,6 +13,7 @@ from typing import Final, Generic, TypeVar
 import structlog
 
 from kgents_shared.bus.state_view import StateView
+from kgents_shared.bus.turns import until_turn_s
 from kgents_shared.contract.codec import META
 from kgents_shared.contract.errors import BusError, MalformedMessageError
 from kgents_shared.contract.meta import Share
@@ -86,7 +87,7 @@ class Partitions(Generic[C]):
                 self._changed.clear()
                 self._decide(tasks)
                 try:
-                    async with asyncio.timeout(DECIDE_S if self._waits else AT_REST_S):
+                    async with asyncio.timeout(DECIDE_S if self._waits else until_turn_s(AT_REST_S)):
                         await self._changed.wait()
                 except TimeoutError:
                     continue
