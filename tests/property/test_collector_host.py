@@ -5,18 +5,20 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from kgents_collector_host import proc
 from kgents_collector_host.mapping.history import History
+from kgents_collector_host.mapping.program import Program, programs
 from kgents_collector_host.mapping.scope import per_second
 from kgents_collector_host.mounts import chosen
 from kgents_collector_host.place import place_of
-from kgents_collector_host.sample import FileSystem, Machine, Sample, Space
+from kgents_collector_host.sample import FileSystem, Machine, Process, Sample, Space
 
 pytestmark = pytest.mark.property
 PARSERS = (
     proc.stat, proc.cgroup, proc.table, proc.cpu_time, proc.pressure, proc.load,
-    proc.disks, proc.oom_kills,
+    proc.disks, proc.oom_kills, proc.forks,
     lambda content: [*proc.interfaces(content)],
     lambda content: [*proc.mounts(content)], proc.open_files, proc.files_limit,
     lambda content: [*proc.sockets(content), *proc.addresses(content), *proc.addresses_6(content)], proc.killed,
@@ -85,3 +87,32 @@ def test_what_shrinks_is_never_full(sizes: list[int]) -> None:
     for minute, size in enumerate(sizes):
         history.take(used(60 * minute, size))
     assert history.full_in_s("/", 1) is None
+
+
+PROCESS = st.builds(
+    Process,
+    pid=st.integers(1, 6),
+    command=st.sampled_from(["a", "b"]),
+    start_ticks=st.integers(1, 2),
+    started_s=st.just(1.0),
+    cpu_s=st.integers(0, 2),
+    rss_bytes=st.integers(0, 2),
+    cgroup=st.sampled_from(["/", "/system.slice/a.service"]),
+)
+TABLE = st.lists(PROCESS, unique_by=lambda each: each.pid, max_size=6)
+
+
+@given(TABLE, st.lists(TABLE | st.sets(st.integers(0, 5)), max_size=5))
+def test_programs_are_the_same_whatever_was_known_before(
+    first: list[Process], then: list[list[Process] | set[int]]
+) -> None:
+    before: list[Process] = []
+    known: dict[str, Program] = {}
+    now = first
+    for each in [first, *then]:  # a new table, or which processes of the last one have run
+        if isinstance(each, set):
+            now = [structs.replace(one, cpu_s=one.cpu_s + 1) if n in each else one for n, one in enumerate(now)]
+        else:
+            now = each
+        known, before = programs(now, before, known), now
+        assert known == programs(now, (), {})

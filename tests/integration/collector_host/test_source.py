@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from kgents_collector_host.config import Config
 from kgents_collector_host.place import place_of
@@ -19,7 +20,7 @@ from kgents_collector_host.proc import Mount
 from kgents_collector_host.sample import Process, Sample, Socket, Space
 from kgents_collector_host.source import Source, netlink, processes
 from kgents_collector_host.source.files import Root
-from kgents_collector_host.source.owners import Owners
+from kgents_collector_host.source.owners import EVERYWHERE_EVERY, Owners
 from kgents_collector_host.source.space import Spaces
 from kgents_shared.runtime.clock import SystemClock
 from support.fuse_mount import DEVICE, hanging_mount
@@ -95,6 +96,26 @@ async def test_processes_that_end_while_they_are_read_are_left_out() -> None:
             assert (await source.read()).processes
         stop = True
         await forking
+
+
+async def test_processes_are_listed_once_the_kernel_has_made_one_and_what_ended_is_noticed_without() -> None:
+    found = processes.Processes(Root("/"))
+
+    async def pids(forks: int | None) -> set[int]:
+        return {each.pid for each in (await found.read(forks))[0]}
+
+    assert os.getpid() in await pids(7)
+    process = await spawn_async("sleep", "60")
+    assert process.pid not in await pids(7), "the count says that there is none"
+    assert process.pid in await pids(8)
+    process.kill()
+    await process.wait()
+    assert process.pid not in await pids(8)
+    process = await spawn_async("sleep", "60")
+    assert process.pid in await pids(None), "a kernel that does not count"
+    process.kill()
+    await process.wait()
+    found.close()
 
 
 WORKER = """
@@ -187,22 +208,41 @@ class Counting(Root):
         return super().names(path)
 
 
-async def test_a_socket_of_a_process_that_we_may_not_see_has_us_search_once_and_a_short_one_never() -> None:
+async def test_a_socket_is_searched_for_once_in_what_has_run_since_it_was_not_and_a_short_one_never() -> None:
     owners = Owners(root := Counting())
-    ours, others = Process(os.getpid(), "a", 1, 0.1, 0, 0, "/ours"), Process(1, "b", 1, 0.1, 0, 0, "/others")
+    ours, others = (Process(pid, "a", 1, 0.1, 0, 0, group) for pid, group in ((os.getpid(), "/ours"), (1, "/others")))
 
-    async def searched(*sockets: Socket) -> int:
+    async def searched(*sockets: Socket, ran: bool = False) -> int:
+        nonlocal ours
+        ours = structs.replace(ours) if ran else ours
         root.searched.clear()
         await owners.find(sockets, [ours, others], {7: "/ours"})
         return len(root.searched)
 
-    short, lasting = (
-        Socket(("10.0.0.1", 1), ("10.0.0.2", 1), inode=(1 << 40) + n, cgroup_id=7 * (n == 1)) for n in (1, 2)
-    )
-    listening = Socket(("10.0.0.1", 1), ("0.0.0.0", 0), inode=(1 << 40) + 3)  # noqa: S104 - what a socket says
-    assert await searched(short) == 0, "it may be gone before anyone would know of it"
-    assert [await searched(lasting) for _ in range(4)] == [0, 2, 0, 0]
-    assert await searched(listening) == 2, "it is asked for at once: others may be connected to it"
+    early, short, lasting, late = (Socket(("10.0.0.1", 1), ("10.0.0.2", 1), inode=(1 << 40) + n) for n in range(4))
+    listening = Socket(("10.0.0.1", 1), ("0.0.0.0", 0), inode=(1 << 40) + 4)  # noqa: S104 - what a socket says
+    assert await searched(early) == 0, "it may be a short one"
+    assert await searched(early) == 2, "of what was there before the first poll, all may have made it"
+    assert await searched(short, ran=True) == 0, "it may be gone before anyone would know of it"
+    assert [await searched(lasting, ran=not n) for n in range(4)] == [0, 1, 0, 0]
+    assert [await searched(lasting, late) for _ in range(2)] == [0, 0], "no process that we see has run"
+    both = [await searched(lasting, listening, ran=True) for _ in range(3)]
+    assert both == [1, 1, 0], "others may be connected to one that listens"
+    polls = [await searched(listening) for _ in range(EVERYWHERE_EVERY)]
+    assert [each for each in polls if each] == [2], "by now one that sleeps may have it all the same"
+
+
+async def test_a_socket_whose_process_has_ended_is_searched_for_everywhere() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        inode = os.fstat(server.fileno()).st_ino
+        process = await spawn_async("sleep", "60", pass_fds=(server.fileno(),))
+        owners = Owners(Root("/"))
+        listening = Socket(server.getsockname(), ("0.0.0.0", 0), inode=inode)  # noqa: S104 - what a socket says
+        ours, other = (Process(pid, "a", 1, 0.1, 0, 0, "/") for pid in (os.getpid(), process.pid))
+        assert await owners.find([listening], [other, ours], {}) == {inode: process.pid}
+        process.kill()
+        await process.wait()
+        assert await owners.find([listening], [ours], {}) == {inode: os.getpid()}
 
 
 @needs_root

@@ -18,6 +18,7 @@ _KERNEL_THREAD: Final = 0x0020_0000
 _STAT_FIELDS: Final = 22
 _US_PER_S: Final = 1e6
 _ESCAPE: Final = re.compile(rb"\\([0-7]{3})")
+_FORKS: Final = re.compile(rb"^processes ([0-9]+)$", re.MULTILINE)
 _OOM_KILLS: Final = re.compile(rb"^oom_kill ([0-9]+)$", re.MULTILINE)
 
 
@@ -112,6 +113,12 @@ def cpu_time(content: bytes) -> CpuTime | None:
     user, nice, system, idle, *more = map(int, fields[1:])
     waiting, interrupts = more[0] if more else 0, sum(more[1:4])
     return CpuTime(busy_ticks=user + nice + system + interrupts, idle_ticks=idle + waiting)
+
+
+def forks(content: bytes) -> int | None:
+    """Of `/proc/stat`: how many tasks were made since the boot. None: the kernel does not count them."""
+    found = _FORKS.search(content)
+    return int(found[1]) or None if found is not None else None
 
 
 class Pressure(Struct, frozen=True, gc=False):

@@ -48,6 +48,8 @@ class Process(Struct, frozen=True, gc=False):
     """Its control group; `/`: none."""
     network: int = 0
     """The number of its network namespace; 0: not known, as of one that has ended."""
+    threads: int = 1
+    """Of one with several, not all that it does shows in what is read of it."""
     is_zombie: bool = False
     """It has ended, and its parent has not asked how."""
     files: int | None = None

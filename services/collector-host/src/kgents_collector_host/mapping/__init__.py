@@ -40,7 +40,9 @@ def observe(
     """
     scope = Scope(cluster, now.machine.name, interval_s, now.at, published)
     known = history.programs
-    programs = history.programs = program.programs(now, known)
+    processes = now.processes or ()
+    programs = history.programs = program.programs(processes, history.processes, known)
+    history.processes = processes
     network.take(now, programs, scope)
     if before is None:
         history.resume(published, now, scope)

@@ -23,7 +23,7 @@ class ClientEnds:
         self._ports = ports
         self._before: set[int] = set()  # inodes of the poll before
         self._known = set(published)
-        self._of: dict[str, list[str]] = {}
+        self.by_program: dict[str, list[str]] = {}
 
     def take(self, now: Sample, owner: Callable[[Socket], str | None]) -> None:
         """The newest sample."""
@@ -36,11 +36,7 @@ class ClientEnds:
                 found[name].append((each.inode, end))
         self._before = {each.inode for each in now.sockets or ()}
         self._known = {(name, end) for name, ends in found.items() for _, end in ends}
-        self._of = {name: sorted(end for _, end in sorted(ends)[:ENDS_MAX]) for name, ends in found.items()}
-
-    def of(self, name: str) -> list[str]:
-        """Of one program."""
-        return self._of.get(name, [])
+        self.by_program = {name: sorted(end for _, end in sorted(ends)[:ENDS_MAX]) for name, ends in found.items()}
 
 
 def _end(socket: Socket, now: Sample) -> str:

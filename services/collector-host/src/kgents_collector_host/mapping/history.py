@@ -8,7 +8,7 @@ from typing import Final
 
 from kgents_collector_host.mapping.program import Program
 from kgents_collector_host.mapping.scope import Scope
-from kgents_collector_host.sample import Sample
+from kgents_collector_host.sample import Process, Sample
 from kgents_shared.contract.entity import Entity, Ref
 from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.contract.vocabulary.attributes import host as attribute
@@ -40,8 +40,9 @@ class History:
         """When the kernel last killed for memory, if that was of late."""
         self.unsynchronized_since: datetime | None = None
         """Since when nothing keeps the machine's clock right, as far as that was seen."""
+        self.processes: Sequence[Process] = ()
         self.programs: Mapping[str, Program] = {}
-        """Of the sample before."""
+        """Both of the sample before."""
         self._boot_id = ""
 
     def resume(self, published: Mapping[Ref, Entity], now: Sample, scope: Scope) -> None:

@@ -1,7 +1,7 @@
 """Sockets → where programs listen, and which programs and addresses they are connected to."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from kgents_collector_host.mapping.client_ends import NATS_PORT, ClientEnds
@@ -45,18 +45,25 @@ class Network:
         self._peers: defaultdict[str, list[Ref | str]] = defaultdict(list)  # those that are shown, by program
         self._addresses: dict[str, list[str]] = {}
         self._listening: set[str] = set()
+        self._moved: set[str] = set()  # the programs of which something differs since the sample before
 
     def take(self, now: Sample, programs: Mapping[str, Program], scope: Scope) -> None:
         """The newest sample."""
         for pair, count in self._begun.items():
             self._seen[pair] = count, now.time_s
         self._begun = {}
+        peers, addresses, ends = self._peers, self._addresses, self._ends.by_program
         if now.sockets is not None:
             self._take(now, now.sockets, programs, scope)
-        self._peers.clear()
+        self._peers = defaultdict(list)
         for (name, peer), (count, _) in self._seen.items():
             if count >= SEEN_TWICE:
                 self._peers[name].append(peer)
+        self._moved = {
+            *_differing(peers, self._peers),
+            *_differing(addresses, self._addresses),
+            *_differing(ends, self._ends.by_program),
+        }
 
     def _take(self, now: Sample, sockets: Iterable[Socket], programs: Mapping[str, Program], scope: Scope) -> None:
         owner = _Owners(now, programs)
@@ -73,6 +80,10 @@ class Network:
             self._seen[pair] = self._seen.get(pair, (0, 0.0))[0] + polls, now.time_s
         self._seen = {pair: seen for pair, seen in self._seen.items() if now.time_s - seen[1] <= KEPT_S}
 
+    def is_as_before(self, name: str) -> bool:
+        """Whether all that is known of a program's connections is what it was at the sample before."""
+        return name not in self._moved
+
     def listens(self, name: str) -> bool:
         """Whether a program takes connections."""
         return name in self._listening
@@ -83,12 +94,16 @@ class Network:
 
     def ends(self, name: str) -> list[str]:
         """A program's own ends of its connections to NATS."""
-        return self._ends.of(name)
+        return self._ends.by_program.get(name, [])
 
     def edges(self, name: str) -> list[Connection]:
         """Whom a program is connected to."""
         shown = sorted(self._peers.get(name, ()), key=lambda each: (isinstance(each, str), str(each)))[:PEERS_MAX]
         return [Connection(kind=edges.NETWORK, peer=each, evidence=EVIDENCE) for each in shown]
+
+
+def _differing(before: Mapping[str, Sequence[object]], now: Mapping[str, Sequence[object]]) -> set[str]:
+    return {name for name in before.keys() | now.keys() if before.get(name) != now.get(name)}
 
 
 class _Owners:

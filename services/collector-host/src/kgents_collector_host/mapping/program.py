@@ -47,18 +47,38 @@ class Program(Struct, frozen=True):
     """Of the one that has most of what it may have; None: not known."""
 
 
-def programs(now: Sample, known: Mapping[str, Program]) -> dict[str, Program]:
-    """By name. One of which no process has run since `known`, those of the sample before, is the same object."""
+def programs(
+    processes: Sequence[Process], before: Sequence[Process], known: Mapping[str, Program]
+) -> dict[str, Program]:
+    """By name. One of which no process has run since `known`, those of the processes before, is the same object."""
+    ran = [(old, new) for old, new in zip(before, processes, strict=False) if old is not new]
+    if len(before) == len(processes) and all(_is_same_place(old, new) for old, new in ran):
+        return _renewed(known, {new.pid: new for _, new in ran})
     found: defaultdict[tuple[str, Place], list[Process]] = defaultdict(list)
-    for each in now.processes or ():
+    for each in processes:
         found[_program_of(each.command, each.cgroup)].append(each)
     made: dict[str, Program] = {}
     for (name, place), members in found.items():
-        other, old = made.get(name), known.get(name)  # other: of another container whose id begins the same
+        other, old_one = made.get(name), known.get(name)  # other: of another container whose id begins the same
         every = (*(other.processes if other is not None else ()), *members)
-        has_slept = old is not None and len(old.processes) == len(every) and all(map(is_, old.processes, every))
-        made[name] = old if old is not None and has_slept else _program(name, place, every)
+        has_slept = (
+            old_one is not None and len(old_one.processes) == len(every) and all(map(is_, old_one.processes, every))
+        )
+        made[name] = old_one if old_one is not None and has_slept else _program(name, place, every)
     return made
+
+
+def _is_same_place(old: Process, new: Process) -> bool:
+    return (old.key, old.command, old.cgroup) == (new.key, new.command, new.cgroup)
+
+
+def _renewed(known: Mapping[str, Program], ran: Mapping[int, Process]) -> dict[str, Program]:
+    """The same programs with what was read anew of some of their processes."""
+    found = dict(known)
+    for name in {_program_of(each.command, each.cgroup)[0] for each in ran.values()}:
+        old = found[name]
+        found[name] = _program(name, old.place, tuple(ran.get(each.pid, each) for each in old.processes))
+    return found
 
 
 def _program(name: str, place: Place, processes: tuple[Process, ...]) -> Program:
@@ -104,11 +124,14 @@ def facts(
     old = {each.pid: each for each in (before.processes or ())} if before is not None else {}
     elapsed_s = elapsed(before, now)
     for each in shown:
-        entity = _entity(each, network, scope)
-        published = scope.published.get(entity.ref)
-        if published is not None and published == entity:
-            entity = published  # the same object, which needs no comparison with what is stored
         has_slept = known.get(each.name) is each
+        published = scope.published.get(scope.ref(kinds.PROCESS, each.name))
+        if published is not None and has_slept and network.is_as_before(each.name):
+            entity = published
+        else:
+            entity = _entity(each, network, scope)
+            if published is not None and published == entity:
+                entity = published  # the same object, which needs no comparison with what is stored
         cpu = _cpu_percent(() if has_slept else each.processes, old, elapsed_s)
         rss = each.rss_bytes
         figures: dict[FigureName, float | None] = {figure.PROCESSES: float(len(each.processes))}

@@ -70,7 +70,8 @@ class Source:
     async def read(self) -> Sample:
         """Everything there is to know now."""
         root = self._root
-        processes, kernel_threads = await self._processes.read()
+        stat = root.read("/proc/stat") or b""
+        processes, kernel_threads = await self._processes.read(proc.forks(stat))
         is_hidden = not any(each.pid == 1 for each in processes)
         elsewhere, namespaces = await self._namespaces.read(processes)
         own = self._sockets.read()
@@ -84,7 +85,7 @@ class Source:
             time_s=time.clock_gettime(time.CLOCK_BOOTTIME),
             machine=self._machine,
             addresses=tuple(self._addresses()),
-            cpu=proc.cpu_time(root.read_once("/proc/stat") or b""),
+            cpu=proc.cpu_time(stat),
             load=proc.load(root.read_once("/proc/loadavg") or b""),
             memory=proc.table(root.read("/proc/meminfo") or b""),
             oom_kills=proc.oom_kills(root.read("/proc/vmstat") or b""),
@@ -102,7 +103,7 @@ class Source:
             celsius=self._celsius,
             clock=kernel_clock(),
             pids_max=root.number("/proc/sys/kernel/pid_max"),
-            processes=None if is_hidden else tuple(processes),
+            processes=None if is_hidden else processes,
             kernel_threads=kernel_threads,
             sockets=sockets,
             owners=dict(await self._owners.find(sockets or (), processes, cgroup_ids)),

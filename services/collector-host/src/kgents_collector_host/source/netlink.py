@@ -13,7 +13,7 @@ from kgents_shared.contract import address
 
 TIMEOUT_S: Final = 2.0
 """The kernel answers at once, or not at all."""
-CONNECTED_EVERY: Final = 4
+CONNECTED_EVERY: Final = 20
 """Polls after which connections are listed though none was made or ended by what the kernel counts. Its table has a
 place for each that there could be: to go through it costs more than all that is found there."""
 
@@ -70,7 +70,9 @@ class Sockets:
         try:
             for kind, body in _dump(_SOCKET_DIAGNOSTICS, _TCP, _STATES.pack(states)):
                 identity = body[_IDENTITY]
-                each = self._known.get(identity) or (_socket(body) if kind == _TCP else None)
+                each = self._known.get(identity)
+                if each is None or not each.inode:  # one that no process has accepted yet has none
+                    each = _socket(body) if kind == _TCP else None
                 if each is not None:
                     found[identity] = each
         except OSError:

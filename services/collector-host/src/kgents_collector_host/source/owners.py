@@ -10,19 +10,25 @@ from kgents_collector_host.source.files import Root
 from kgents_shared.bus.time_slice import TimeSlice
 
 _SOCKET: Final = re.compile(r"socket:\[([0-9]+)\]")
-_LATER: Final = 30
-"""Polls for which a socket that belongs to no process that we may see is not looked for again."""
+EVERYWHERE_EVERY: Final = 30
+"""Polls after which what belongs to no process that was searched is searched for in the files of all of them."""
 
 
 class Owners:
-    """What was found so far. Only what is new is searched for, since that reads the files of every process."""
+    """What was found so far. Only what is new is searched for, and only in processes that have run since it was not.
+
+    To search all of them costs more than the rest of a poll, and on a machine whose processes are not all visible there
+    always is a socket that belongs to none of those that are.
+    """
 
     def __init__(self, root: Root) -> None:
         self._root = root
+        self._poll = 0
         self._known: dict[int, int] = {}  # inode → pid
-        self._without: dict[int, int] = {}  # inode → polls until it is looked for again
         self._seen: set[int] = set()  # inodes of the poll before
-        self._files: dict[int, int | None] = {}  # pid → files that it had open at the poll before
+        self._lately: set[int] = set()  # those of them that were new
+        self._before: dict[int, Process] = {}  # by pid, of the poll before
+        self._awake: set[int] = set()  # pids of those of them that had run
         self._closed: set[tuple[int, int]] = set()  # processes whose files we may not list
 
     async def find(
@@ -30,26 +36,37 @@ class Owners:
     ) -> Mapping[int, int]:
         """Inode → pid, of sockets that listen, and of those that were there at the poll before: short ones are many.
 
-        A socket is searched for once: at first in the control group that it was made in, and there in the processes
-        that have more or fewer files open than before.
+        A socket is searched for at the two polls after which it is known: at first in the control group that it was
+        made in, and there in the processes that have more or fewer files open than before.
         """
+        self._poll += 1
         by_inode = {each.inode: each for each in sockets if each.inode}
-        listening = {inode for inode, each in by_inode.items() if each.is_listening}
-        searched = listening | (by_inode.keys() & self._seen)
-        self._seen = set(by_inode)
-        pids = {each.pid for each in processes}
-        self._without = {inode: left - 1 for inode, left in self._without.items() if left > 1 and inode in by_inode}
-        self._known = {inode: pid for inode, pid in self._known.items() if inode in by_inode and pid in pids}
-        files, self._files = self._files, {each.pid: each.files for each in processes}
-        if missing := searched - self._known.keys() - self._without.keys():
+        new = by_inode.keys() - self._seen
+        lasting = by_inode.keys() & self._seen | {inode for inode, each in by_inode.items() if each.is_listening}
+        before, self._before = self._before, {each.pid: each for each in processes}
+        awake = {each.pid for each in processes if each.threads > 1 or before.get(each.pid) is not each}
+        left = {inode for inode, pid in self._known.items() if inode in by_inode and pid not in self._before}
+        self._known = {inode: pid for inode, pid in self._known.items() if inode in by_inode and inode not in left}
+        missing = lasting - self._known.keys()
+        is_everywhere = self._poll % EVERYWHERE_EVERY == 1 or not left.isdisjoint(missing)
+        if not is_everywhere:
+            missing &= new | self._lately
+        if missing:
             self._closed &= {each.key for each in processes}
             made_in = {cgroup_ids.get(by_inode[inode].cgroup_id) for inode in missing}
+            namespaces = {by_inode[inode].namespace for inode in missing} - {0}  # read by turns, so new without a run
 
             def rank(each: Process) -> tuple[bool, bool]:
-                return each.cgroup not in made_in, files.get(each.pid) == each.files
+                known = before.get(each.pid)
+                return each.cgroup not in made_in, known is not None and known.files == each.files
 
-            await self._search(missing, sorted(processes, key=rank))
-            self._without |= dict.fromkeys(missing - self._known.keys(), _LATER)
+            candidates = (
+                each
+                for each in processes
+                if is_everywhere or each.pid in awake or each.pid in self._awake or each.network in namespaces
+            )
+            await self._search(missing, sorted(candidates, key=rank))
+        self._seen, self._lately, self._awake = set(by_inode), set(new), awake
         return self._known
 
     async def _search(self, inodes: Collection[int], processes: Iterable[Process]) -> None:

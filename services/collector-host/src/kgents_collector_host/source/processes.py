@@ -13,14 +13,18 @@ from kgents_collector_host.source.files import Root
 from kgents_collector_host.source.signs import Signs
 from kgents_shared.bus.time_slice import TimeSlice
 
-SLEEPERS_EVERY: Final = 20
+SLEEPERS_EVERY: Final = 40
 """Polls after which a process is read again that has not run since: the kernel may have taken some of its memory."""
 THREADS_EVERY: Final = 4
 """The same of one with several threads: what takes less than a hundredth of a second does not show."""
+LISTED_EVERY: Final = 20
+"""Polls after which they are listed though the kernel counts no new one."""
 STEPS: Final = 100
 """Processes after which others may have their turn."""
 
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
+_SIGN_BYTES: Final = 512
+"""More than the sign of any process has; a longer one would only be read in full each time."""
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 _UNIFIED: Final = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
 """Where version 2 of control groups is: alone, or beside version 1."""
@@ -38,6 +42,9 @@ class _Known(Struct, gc=False):
     """The poll at which it is read again even if it has not run. 0: not all that stays the same is known."""
 
 
+_NEW: Final = _Known(b"", None)
+
+
 class Processes:
     """Reads processes: of one that has not run since the last poll, hardly anything."""
 
@@ -45,32 +52,70 @@ class Processes:
         self._root = root
         self._signs = Signs(root)
         self._known: dict[str, _Known] = {}  # by pid, as the directory is called
+        self._found: tuple[Process, ...] = ()
+        self._kernel_threads = 0
+        self._forks: int | None = None
         self._poll = 0
         self._unified = next((each for each in _UNIFIED if root.inode(f"{each}/cgroup.procs") is not None), "")
 
-    async def read(self) -> tuple[list[Process], int]:
-        """All processes that this user may see, and how many threads of the kernel there are."""
+    async def read(self, forks: int | None) -> tuple[tuple[Process, ...], int]:
+        """All processes that this user may see, and how many threads of the kernel there are.
+
+        Args:
+            forks: how many tasks were ever made, counted before this call; None: not known.
+        """
         time_slice, now_s = TimeSlice(), time.clock_gettime(time.CLOCK_BOOTTIME)
         self._poll += 1
-        before, self._known = self._known, {}
-        for step, name in enumerate(self._root.names("/proc")):
+        has_changed = False
+        if forks is None or forks != self._forks or self._poll % LISTED_EVERY == 0:
+            has_changed = self._list()
+        self._forks = forks
+        poll, handles, pread = self._poll, self._signs.handles, os.pread  # of nearly all, this is all that is done
+        for step, (name, known) in enumerate([*self._known.items()]):
             if not step % STEPS and time_slice.is_over:
                 await time_slice.checkpoint()
-            if not name.isdecimal() or (sign := self._signs.read(name)) is None:  # it has ended
-                continue
-            known = before.get(name)
-            if known is None or known.sign != sign or known.until <= self._poll:
-                known = self._read(name, sign, known, now_s)
-            self._known[name] = known
-        self._signs.keep(self._known)
-        found = [each.process for each in self._known.values() if each.process is not None]
-        return found, sum(each.is_kernel for each in self._known.values())
+            if known.until > poll and (handle := handles.get(name)) is not None:
+                try:
+                    if pread(handle, _SIGN_BYTES, 0) == known.sign:
+                        continue
+                except OSError:  # it has ended, and another one may have its pid
+                    pass
+            has_changed = self._read_one(name, known, now_s) or has_changed
+        if has_changed:
+            self._found = tuple(each.process for each in self._known.values() if each.process is not None)
+            self._kernel_threads = sum(each.is_kernel for each in self._known.values())
+        return self._found, self._kernel_threads
+
+    def _list(self) -> bool:
+        """Find what began and what ended; returns whether anything did."""
+        listed = {name: _NEW for name in self._root.names("/proc") if name.isdecimal()}
+        gone = self._known.keys() - listed.keys()
+        for name in gone:
+            self._forget(name)
+        count = len(self._known)
+        self._known = listed | self._known
+        return bool(gone) or len(self._known) > count
+
+    def _read_one(self, name: str, known: _Known, now_s: float) -> bool:
+        """Read one that may have run; returns whether anything differs."""
+        if (sign := self._signs.read(name)) is None:  # it has ended, or cannot be read now
+            self._forget(name)
+            self._forks = None  # the next poll finds out
+            return True
+        if known.sign == sign and known.until > self._poll:
+            return False
+        self._known[name] = self._read(name, sign, known, now_s)
+        return True
+
+    def _forget(self, name: str) -> None:
+        del self._known[name]
+        self._signs.forget(name)
 
     def close(self) -> None:
         """Close what is kept open."""
         self._signs.close()
 
-    def _read(self, name: str, sign: bytes, known: _Known | None, now_s: float) -> _Known:
+    def _read(self, name: str, sign: bytes, known: _Known, now_s: float) -> _Known:
         stat = of_sign = proc.stat(sign)
         if stat is None:
             stat = proc.stat(self._root.read_once(f"/proc/{name}/stat") or b"")
@@ -83,7 +128,7 @@ class Processes:
             sign = self._signs.of_threads(name) or sign
         started_s = stat.start_ticks / _TICKS_PER_S
         is_settled = now_s - started_s >= SETTLED_S
-        old = known.process if known is not None and known.until else None
+        old = known.process if known.until else None
         if old is not None and old.start_ticks == stat.start_ticks:
             cgroup, network, files_max = old.cgroup, old.network, old.files_max
         else:  # a login moves its processes to their control group after their start, an engine to their namespace
@@ -100,6 +145,7 @@ class Processes:
             rss_bytes=stat.rss_pages * _PAGE_BYTES,
             cgroup=cgroup,
             network=network,
+            threads=stat.threads,
             is_zombie=stat.state == "Z",
             files=self._files(name),
             files_max=files_max,

@@ -6,7 +6,7 @@ differs. It costs the kernel a quarter of `stat`, which shows what all threads u
 
 import os
 import resource
-from collections.abc import Collection
+from collections.abc import Mapping
 from typing import Final
 
 from kgents_collector_host.source.files import Root
@@ -23,7 +23,9 @@ class Signs:
 
     def __init__(self, root: Root) -> None:
         self._root = root
-        self._open: dict[str, int] = {}  # pid → handle
+        self._open: dict[str, int] = {}
+        self.handles: Mapping[str, int] = self._open
+        """Pid → its file, as far as it is kept open."""
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._max = min(soft // 2, KEPT_MAX) if soft != resource.RLIM_INFINITY else KEPT_MAX
 
@@ -44,14 +46,14 @@ class Signs:
         self._close(pid)
         return self._opened(pid, "stat")
 
-    def keep(self, pids: Collection[str]) -> None:
-        """Close those of all other processes."""
-        for pid in self._open.keys() - set(pids):
-            self._close(pid)
+    def forget(self, pid: str) -> None:
+        """Close that of a process that has ended."""
+        self._close(pid)
 
     def close(self) -> None:
         """Close all."""
-        self.keep(())
+        for pid in [*self._open]:
+            self._close(pid)
 
     def _opened(self, pid: str, name: str) -> bytes | None:
         try:
