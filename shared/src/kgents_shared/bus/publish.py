@@ -8,7 +8,7 @@ again under the same message id.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import msgspec
@@ -101,10 +101,11 @@ class Publisher:
     async def run(self) -> None:
         """Collect acks, session after session. Never returns."""
         async for session in self._bus.sessions():
+            unsubscribe: Callable[[], Awaitable[None]] | None = None
             try:
                 self._inbox, self._twice = session.new_inbox(), 0
                 self._late.clear()
-                await session.receive(f"{self._inbox}.*", self._on_ack)
+                unsubscribe = await session.receive(f"{self._inbox}.*", self._on_ack)
                 self._session, self.max_payload_bytes = session, session.max_payload_bytes
                 self._connected.set()
                 await session.lost.wait()
@@ -114,6 +115,8 @@ class Publisher:
                 self._connected.clear()
                 self._session = None
                 self._settle_all(Lost())
+                if unsubscribe is not None:  # the connection may outlive this publisher
+                    await unsubscribe()
 
     async def ready(self) -> None:
         """Wait for a connection and for room in the window."""
