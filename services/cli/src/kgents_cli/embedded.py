@@ -13,6 +13,7 @@ from typing import Final
 from kgents_cli.children import BACKOFF_FIRST_S, stop
 from kgents_cli.ports import is_free
 from kgents_shared.contract.errors import KgentsError
+from kgents_shared.runtime.config import process_environ
 
 DEFAULT_PORT: Final = 4222
 ANY_PORT: Final = -1
@@ -20,6 +21,9 @@ ANY_PORT: Final = -1
 READY_S: Final = 30.0
 """A store of millions of messages is checked at the start after a crash."""
 POLL_S: Final = 0.02
+GARBAGE_PERCENT: Final = "50"
+"""Of what is alive, how much garbage nats-server lets grow before it collects it. It keeps the newest block of each
+stream in memory, up to 8 MB each, and Go's own default, 100, makes twice of that."""
 
 _VERSION: Final = re.compile(r"Version:\s+(\S+)")
 _LISTEN: Final = re.compile(r"Listening for client connections on [^:\n]+:(\d+)")
@@ -111,6 +115,7 @@ class EmbeddedServer:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
+            env={"GOGC": GARBAGE_PERCENT, **process_environ()},
             process_group=self._group,
         )  # fmt: skip
         text = await self._until_ready(self._process)
