@@ -1,12 +1,15 @@
 """`python -m support.kube_api --pods 100000`: a server in its own process, for benches; prints kubeconfig and URL.
 
-A number on its standard input lets so many pods change; it answers with a line when all of them have.
+A number on its standard input lets so many pods change; it answers with a line when all of them have. `replace 10000
+60 FILE` replaces so many pods within so many seconds, and writes when each new one came.
 """
 
 import argparse
 import asyncio
+import json
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from support import kube_objects
@@ -34,7 +37,11 @@ async def serve(pods: int, port: int, kubeconfig: Path) -> None:
         names = [each["metadata"]["name"] for each in api.objects("pods")]
         # Until the bench that started us closes our standard input, or dies.
         while line := await asyncio.to_thread(sys.stdin.readline):
-            await change(api, names, int(line))
+            if line.startswith("replace "):
+                _, count, within_s, file = line.split()
+                Path(file).write_text(json.dumps(await replace(api, int(count), within_s=float(within_s))))
+            else:
+                await change(api, names, int(line))
             print("changed", flush=True)
 
 
@@ -45,6 +52,26 @@ async def change(api: KubeApi, names: list[str], count: int) -> None:
         api.patch_status("pods", "bench", names[index], {"reason": f"Change{lap}"})
         if number % BREATH == 0:
             await asyncio.sleep(0)
+
+
+async def replace(api: KubeApi, count: int, *, within_s: float) -> dict[str, float]:
+    """One pod after the other goes, and another comes in its place; returns when each new one came, by its name."""
+    pods = api.objects("pods")
+    names = [each["metadata"]["name"] for each in pods]
+    loop = asyncio.get_running_loop()
+    came: dict[str, float] = {}
+    start_s = loop.time()
+    for number in range(count):
+        lap, index = divmod(number, len(pods))
+        old = pods[index]["metadata"]
+        name = f"{names[index]}-{lap + 1}"
+        metadata = {key: value for key, value in old.items() if key not in ("uid", "resourceVersion")}
+        came[name] = time.monotonic()
+        pods[index] = api.create(pods[index] | {"metadata": metadata | {"name": name}})
+        api.delete("pods", old["namespace"], old["name"])
+        if number % BREATH == 0:
+            await asyncio.sleep(max(0.0, start_s + (number + 1) * within_s / count - loop.time()))
+    return came
 
 
 def main() -> None:
