@@ -42,9 +42,16 @@ class ApiServer:
 
     async def change(self, count: int) -> None:
         """Let so many pods change, as fast as the server can; returns when it has reported them."""
+        await self._order(f"{count}")
+
+    async def replace(self, count: int, within_s: float, came: Path) -> None:
+        """Let so many pods be replaced within a time; returns when they are, and in a file when each new one came."""
+        await self._order(f"replace {count} {within_s} {came}")
+
+    async def _order(self, line: str) -> None:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(b"%d\n" % count)
+        self._process.stdin.write(f"{line}\n".encode())
         async with asyncio.timeout(DEADLINE_S):
             await self._process.stdout.readline()
 

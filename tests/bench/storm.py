@@ -1,7 +1,7 @@
 """A storm: 10,000 pods are replaced within a minute, each by one of another name. How topology-builder keeps up.
 
 Each replacement is two messages, a removal and a new entity, and so is what has to come out. The bare relay beside it
-passes on the same messages.
+passes on the same messages. Then the same through collector-k8s (`storm_collector`).
 """
 
 from contextlib import AsyncExitStack
@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from bench import storm_collector
 from bench.bare import connect
 from bench.figures import Figure
 from bench.fleet import ENTITY_PREFIX, TOPOLOGY_PREFIX, message, peers_of, pod
@@ -29,6 +30,9 @@ async def bench(run: Run) -> None:
     for size in run.sizes:
         async with AsyncExitStack() as stack:
             await _measure(run, stack, size)
+        if not run.profile:
+            within_s = QUICK_S if run.is_quick else WITHIN_S
+            await storm_collector.measure(run, size, round(REPLACED * within_s / WITHIN_S), within_s)
 
 
 async def _measure(run: Run, stack: AsyncExitStack, size: int) -> None:
