@@ -31,12 +31,6 @@ class PoolerPolls(Polls):
         return Ref("c1", "pooler", self._name, self._namespace)
 
 
-@pytest.fixture
-async def postgres(tmp_path: Path) -> AsyncIterator[PostgresServer]:
-    async with PostgresServer(tmp_path / "pg") as server:
-        yield server
-
-
 @asynccontextmanager
 async def pooler_polls(server: PgbouncerServer, **settings: Any) -> AsyncIterator[Polls]:
     given = {"port": server.port, "password": Secret(PASSWORD), **settings}

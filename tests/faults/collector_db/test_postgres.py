@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,6 @@ from support.postgres_watched import clients, make_application, watched
 from support.process import is_alive
 from support.proxy import Proxy
 from support.waiting import MACHINE, eventually, within
-
-
-@pytest.fixture
-async def postgres(tmp_path: Path) -> AsyncIterator[PostgresServer]:
-    async with PostgresServer(tmp_path / "pg") as server:
-        yield server
 
 
 async def until_cause(polls: Polls, cause: str) -> Polled:

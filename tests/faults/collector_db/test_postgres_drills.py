@@ -17,12 +17,6 @@ from support.postgres_watched import clients, make_application, watched
 from support.waiting import eventually
 
 
-@pytest.fixture
-async def postgres(tmp_path: Path) -> AsyncIterator[PostgresServer]:
-    async with PostgresServer(tmp_path / "pg") as server:
-        yield server
-
-
 async def configure(server: PostgresServer, setting: str, value: str) -> None:
     """Change a setting of the running server, also while it is read-only."""
     await server.sql(f"alter system set {setting} = {value}")

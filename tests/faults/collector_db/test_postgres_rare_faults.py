@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,6 @@ from support.db_polls import Polled, Polls
 from support.postgres_server import VERSIONS, PostgresServer
 from support.postgres_watched import clients, watched
 from support.waiting import eventually
-
-
-@pytest.fixture
-async def postgres(tmp_path: Path) -> AsyncIterator[PostgresServer]:
-    async with PostgresServer(tmp_path / "pg") as server:
-        yield server
 
 
 async def refused(polls: Polls) -> Polled:

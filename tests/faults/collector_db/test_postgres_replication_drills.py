@@ -18,12 +18,6 @@ from support.postgres_watched import clients, known, pgbench, target_of, watched
 from support.waiting import eventually
 
 
-@pytest.fixture
-async def postgres(tmp_path: Path) -> AsyncIterator[PostgresServer]:
-    async with PostgresServer(tmp_path / "pg") as server:
-        yield server
-
-
 async def configure(server: PostgresServer, setting: str, value: str) -> None:
     await server.sql(f"alter system set {setting} = {value}")
     await server.sql("select pg_reload_conf()")

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import pwd
-from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,12 +19,6 @@ from support.postgres_server import PASSWORD, VERSIONS, PostgresServer
 from support.postgres_watched import clients, known, make_application, pgbench, watched
 from support.process import is_alive
 from support.waiting import eventually, pause
-
-
-@pytest.fixture
-async def postgres(tmp_path: Path) -> AsyncIterator[PostgresServer]:
-    async with PostgresServer(tmp_path / "pg") as server:
-        yield server
 
 
 @pytest.mark.parametrize("version", VERSIONS)
