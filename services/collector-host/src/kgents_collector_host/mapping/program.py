@@ -73,7 +73,7 @@ def _is_same_place(old: Process, new: Process) -> bool:
 
 
 def _renewed(known: Mapping[str, Program], ran: Mapping[int, Process]) -> dict[str, Program]:
-    """The same programs with what was read anew of some of their processes."""
+    """The same programs with what was read again of some of their processes."""
     found = dict(known)
     for name in {_program_of(each.command, each.cgroup)[0] for each in ran.values()}:
         old = found[name]
