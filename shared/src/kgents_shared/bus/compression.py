@@ -32,19 +32,19 @@ class Compression(Generic[T]):
         decode: Callable[[bytes], T],
         *,
         alike: Callable[[T], str] = lambda _: "",
-        plain_bytes: int = PLAIN_BYTES,
+        plain_bytes: int | None = None,
     ) -> None:
         """`encode` and `decode` are each other's reverse.
 
         `alike` groups values that resemble each other, into a few dozen groups at most.
-        `plain_bytes`: so many bytes of the first values are kept as they are.
+        `plain_bytes`: so many bytes of the first values are kept as they are; None: PLAIN_BYTES.
         """
         self._encode = encode
         self._decode = decode
         self._alike = alike
         self._groups: dict[str, int] = {}
         self._firsts: list[bytes] = []
-        self._room_bytes = plain_bytes
+        self._room_bytes = PLAIN_BYTES if plain_bytes is None else plain_bytes
 
     def compress(self, value: T, encoded: bytes | None = None) -> bytes:
         """The number of the value's group, and the difference; `encoded`: bytes from which `decode` makes the value."""
