@@ -80,8 +80,11 @@ class Leadership:
         try:
             async with asyncio.timeout(self.left_s if self.is_held else TTL_S - MARGIN_S):
                 is_ours = await self._write()
-        except (ApiError, TimeoutError) as error:
-            self.fault = str(error) or "no answer in time"
+        except ApiError as error:
+            self.fault = str(error)
+            return False
+        except TimeoutError:  # the last try may have had a moment only: what an earlier one was told says more
+            self.fault = self.fault or "no answer in time"
             return False
         self.fault = ""
         if is_ours:
