@@ -34,6 +34,8 @@ FAILED: Final = 1_600
 WELL: Final = 1_000
 """A version of a pod that no other change here has reached; in the next one it has failed."""
 QUICK_S: Final = 3
+INTERVAL_S: Final = 60.0
+"""Of samples: none of them is missed before the last is measured."""
 GRACE_S: Final = 5.0
 """After that a message that did not arrive never will."""
 
@@ -86,7 +88,7 @@ async def _measure(run: Run, stack: AsyncExitStack, size: int) -> None:
     if not run.profile:
         stations.append(await open_station(run, stack, "relay", size))
     seconds = QUICK_S if run.is_quick else SECONDS
-    first = samples(size)
+    first = samples(size, INTERVAL_S)
     half = min(RATE * seconds, len(first) // 2)
     if not run.profile:
         await _measure_scorer(run, stations, size, first[:half], "scorer")

@@ -96,8 +96,8 @@ def _report_stall(run: Run, size: int, name: str, beat: Heartbeat) -> None:
     run.report(Figure(bench=run.name, size=size, name=name, ours=stall_ms, unit="ms", at_most=1000 * STALL_S))
 
 
-def samples(size: int) -> Messages:
-    """One of each pod, now."""
+def samples(size: int, interval_s: float = 15.0) -> Messages:
+    """One of each pod, now; of a source that polls so often."""
     peers, now = peers_of(size), datetime.now(UTC)
     found: list[tuple[str, bytes]] = []
     for number in range(min(SAMPLED_MAX, size - peers)):
@@ -106,7 +106,7 @@ def samples(size: int) -> Messages:
             ref=ref,
             source=SOURCE,
             timestamp=now,
-            interval_s=15.0,
+            interval_s=interval_s,
             cpu_percent=12.0,
             memory_bytes=100_000_000,
             memory_limit_bytes=268_435_456,
