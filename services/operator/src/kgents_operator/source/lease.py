@@ -83,7 +83,7 @@ class Leadership:
         except ApiError as error:
             self.fault = str(error)
             return False
-        except TimeoutError:  # the last try may have had a moment only: what an earlier one was told says more
+        except TimeoutError:  # the last try may have had a moment only: an earlier one's refusal says more
             self.fault = self.fault or "no answer in time"
             return False
         self.fault = ""
