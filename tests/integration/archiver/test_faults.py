@@ -3,10 +3,15 @@
 import asyncio
 import json
 import random
+import struct
+from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from kgents_archiver.config import Config
-from kgents_archiver.store.database import Database
+from kgents_archiver.store.database import ArchiveError, Database
+from kgents_archiver.store.ledger import Ledger
 from kgents_archiver.store.migrate import migrate, migrations
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import Secret
@@ -66,6 +71,18 @@ async def test_an_archiver_that_is_killed_anywhere_has_stored_all_or_counts_what
     assert {each.seq for each in await stored(bus, "KGENTS_TOPOLOGY")} <= found.keys(), "what is still there is no gap"
 
 
+async def test_no_crash_takes_back_that_a_stream_was_begun(database: Database, postgres: PostgresServer) -> None:
+    """Else the archive would begin again behind what it lost, as if that had never been its own."""
+    ledger = Ledger(database)
+    begun = await ledger.begin(
+        "KGENTS_TOPOLOGY", "2026-01-01", now=datetime(2026, 1, 1, tzinfo=UTC), last_seq=3, before=None
+    )
+    postgres.kill()
+    await postgres.start()
+    await database.close()
+    assert await ledger.epoch("KGENTS_TOPOLOGY") == begun
+
+
 async def _has_begun(database: Database) -> bool:
     async with database.snapshot() as connection:
         return bool(await connection.fetchval("select count(*) > 0 from kgents.epoch where stream = 'KGENTS_TOPOLOGY'"))
@@ -100,3 +117,33 @@ async def test_behind_a_pooler_tables_are_made_once_and_messages_are_stored_once
                 await until_level(bus, database, "topology")
             found = [(each.subject, each.seq, each.body) for each in await archived(database, "topology")]
         assert found == [(each.subject, each.seq, each.payload) for each in await stored(bus, "KGENTS_TOPOLOGY")]
+
+
+async def test_an_error_between_two_statements_is_one_of_the_archive() -> None:
+    """A pooler whose server has gone says so in the middle of a transaction, and asyncpg calls what follows internal.
+
+    As PgBouncer 1.18 did to a client of `tests/faults/collector_db/test_pgbouncer.py`; the bytes are PostgreSQL's.
+    """
+
+    def message(kind: bytes, body: bytes) -> bytes:
+        return kind + struct.pack("!I", len(body) + 4) + body
+
+    async def pooler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        (length,) = struct.unpack("!I", await reader.readexactly(4))
+        await reader.readexactly(length - 4)
+        is_idle = message(b"Z", b"I")
+        writer.write(message(b"R", bytes(4)) + message(b"S", b"server_version\x0016.1\0") + is_idle)
+        await reader.read(100)
+        error = message(b"E", b"SFATAL\0C08P01\0Mserver conn crashed?\0\0")
+        writer.write(message(b"C", b"BEGIN\0") + message(b"Z", b"T") + error)
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(pooler, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        database = Database(Config(host="127.0.0.1", port=port, user="archive", database="kgents"))
+        with pytest.raises(ArchiveError, match=f"^kgents at 127.0.0.1:{port}: "):
+            async with database.connection() as connection:
+                await connection.execute("begin")
+                await connection.fetch("select 1")
+        await database.close()

@@ -17,6 +17,7 @@ from support.archive import archived, archiving, state_at, until_level
 from support.audit import make_record
 from support.build import make_ref
 from support.kgents_command import Result, run_kgents
+from support.postgres_server import PostgresServer
 from support.state import make_health, make_topology, publish
 from support.waiting import eventually
 
@@ -74,6 +75,21 @@ async def test_of_a_namespace_all_goes_but_what_is_still_so(
     assert [(each["target"], each["outcome"], each["after"]["entries"]) for each in listed] == [
         ("namespace shop", "done", 3)
     ]
+
+
+async def test_no_crash_brings_back_what_was_forgotten(
+    bus: Bus, config: Config, database: Database, postgres: PostgresServer, tmp_path: Path
+) -> None:
+    async with archiving(bus, config, tmp_path):
+        await publish(bus, make_topology(ref=make_ref("gone", namespace="shop")))
+        await publish(bus, make_topology(op="remove", ref=make_ref("gone", namespace="shop")))
+        await until_level(bus, database, "topology")
+    wanted = Wanted(namespace="shop", before=await last_at(bus, "KGENTS_TOPOLOGY"))
+    assert await forget(database, wanted, await find(database, wanted)) == 2
+    postgres.kill()
+    await postgres.start()
+    await database.close()
+    assert await archived(database, "topology") == []
 
 
 async def test_a_record_of_a_person_loses_its_content_and_the_chain_holds(

@@ -19,6 +19,13 @@ SORTED: Final = "32MB"
 LOCK_TIMEOUT: Final = "2s"
 """Every insert waits behind a change of tables that waits; so none waits for longer."""
 
+FAULTS: Final = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # also of a statement that follows an error without a question, as a pooler sends
+    OSError,
+)
+"""What a server, its connection, or a pooler between, raise; a TimeoutError is an OSError."""
 _REFUSED: Final = ("28", "3D")
 """Classes of SQLSTATE: the login, the database. Only a person can change that."""
 
@@ -55,7 +62,7 @@ class Database:
                 yield self._connection
             except asyncpg.UniqueViolationError as error:
                 raise self._error(error) from error
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            except FAULTS as error:
                 self._drop()
                 raise self._error(error) from error
             except BaseException:
@@ -63,10 +70,13 @@ class Database:
                 raise
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator["asyncpg.Connection[Any]"]:
-        """A transaction to write; a crash of the server may take the last ones back, with the positions in them."""
+    async def transaction(self, *, is_durable: bool = False) -> AsyncIterator["asyncpg.Connection[Any]"]:
+        """A transaction to write; a crash of the server may take the last ones back, with the positions in them.
+
+        `is_durable`: none takes this one back, nor those before it.
+        """
         async with self.connection() as connection, connection.transaction():
-            await connection.execute("set local synchronous_commit = off")
+            await connection.execute(f"set local synchronous_commit = {'on' if is_durable else 'off'}")
             await connection.execute(f"set local statement_timeout = {int(self._config.statement_timeout_s * 1_000)}")
             yield connection
 
@@ -86,7 +96,7 @@ class Database:
         if self._connection is not None:
             try:
                 await self._connection.close(timeout=GRACE_S)
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+            except FAULTS:
                 self._drop()
 
     def _drop(self) -> None:
@@ -110,7 +120,7 @@ class Database:
                     statement_cache_size=0,  # a pooler hands each transaction to another session
                     server_settings={"application_name": self._name},
                 )
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        except FAULTS as error:
             raise self._error(error) from error
 
     def _error(self, error: BaseException) -> ArchiveError:

@@ -104,13 +104,13 @@ async def find(database: Database, wanted: Wanted) -> Found:
 
 
 async def forget(database: Database, wanted: Wanted, found: Found) -> int:
-    """Remove it; returns how many rows of entities. Cut off, it is repeated as a whole.
+    """Remove it, so that no crash brings it back; returns how many rows of entities. Cut off, it is repeated whole.
 
     Raises:
         ArchiveError: the server refused, or cannot be reached; a part may be removed.
     """
     # First: from now on no answer keeps silent about it.
-    async with database.transaction() as connection:
+    async with database.transaction(is_durable=True) as connection:
         await connection.execute(
             "insert into kgents.forgotten (before, entries) values ($1, $2)", wanted.before, found.entries
         )
@@ -119,13 +119,13 @@ async def forget(database: Database, wanted: Wanted, found: Found) -> int:
     removed = 0
     for each in removals:
         for part in await _parts(database, each.table):
-            async with database.transaction() as connection:
+            async with database.transaction(is_durable=True) as connection:
                 await connection.execute(f"set local statement_timeout = '{STATEMENT_S}s'")
                 sql = f"delete from kgents.{part} {each.where}"  # noqa: S608 - ours
                 done = await connection.execute(sql, found.subjects, *each.arguments, timeout=STATEMENT_S)
                 removed += int(done.split()[-1])
     await _forget_names(database, found.subjects)
-    async with database.transaction() as connection:
+    async with database.transaction(is_durable=True) as connection:
         await connection.execute(
             "update kgents.audit set forgotten = sha256(body), body = '' where n = any($1) and forgotten is null",
             found.records,
@@ -215,7 +215,7 @@ async def _forget_names(database: Database, ids: Sequence[int]) -> None:
     tables = (*SIGNALS, *(base_table(signal) for signal in STATES), MINUTES, HOURS)
     unused = " and ".join(f"not exists (select from kgents.{table} t where t.subject = s.id)" for table in tables)
     for at in range(0, len(ids), NAMES):
-        async with database.transaction() as connection:
+        async with database.transaction(is_durable=True) as connection:
             await connection.execute(f"set local lock_timeout = '{LOCK_TIMEOUT}'")
             await connection.execute("lock table kgents.forgotten in access exclusive mode")
             await connection.execute(

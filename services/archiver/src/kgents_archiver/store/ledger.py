@@ -67,7 +67,7 @@ class Ledger:
         return Epoch(found[0], stream, msgspec.json.decode(found[1], type=Position), *found[2:])
 
     async def begin(self, stream: str, created: str, *, now: datetime, last_seq: int, before: Epoch | None) -> Epoch:
-        """Begin a stream, or another life of it.
+        """Begin a stream, or another life of it. No crash takes that back: what it loses behind it is known to be missing.
 
         Raises:
             OvertakenError: another archiver did.
@@ -76,7 +76,7 @@ class Ledger:
         position = Position(created, 0, 0)
         sql = """insert into kgents.epoch (stream, created, began_at, began_seq, position, seq, read_until)
                  values ($1, $2, $3, $4, $5, 0, $3) returning id"""
-        async with self._database.transaction() as connection:
+        async with self._database.transaction(is_durable=True) as connection:
             await connection.fetchval("select pg_advisory_xact_lock(hashtext($1))", f"kgents {stream}")
             last, until = await connection.fetchrow(
                 "select max(id), max(read_until) from kgents.epoch where stream = $1", stream

@@ -31,8 +31,7 @@ class TrailWriter(Writer):
         self, epoch: Epoch, messages: Sequence[Message], missing: Sequence[Hole], position: Position | None
     ) -> Epoch:
         """See `Writer.write`. A record that is there is not appended again."""
-        async with self._database.transaction() as connection:
-            await connection.execute("set local synchronous_commit = on")
+        async with self._database.transaction(is_durable=True) as connection:
             await connection.fetchval("select pg_advisory_xact_lock($1)", _LOCK)
             if messages:
                 await self._append(connection, epoch, messages)
