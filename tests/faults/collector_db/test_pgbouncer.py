@@ -12,6 +12,7 @@ import pytest
 from kgents_collector_db.mapping import pgbouncer
 from kgents_collector_db.source.pgbouncer import PgbouncerSource
 from kgents_collector_db.source.pgwire import SimpleConnection
+from kgents_collector_db.source.postgres.failure import FAULTS
 from kgents_collector_db.source.postgres.session import LIMITS
 from kgents_collector_db.targets.pgbouncer import PgbouncerTarget
 from kgents_shared.bus.config import Secret
@@ -166,7 +167,7 @@ async def asking(server: PgbouncerServer) -> AsyncIterator[None]:
 
     async def ask() -> None:
         while True:
-            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+            with suppress(*FAULTS):
                 connection = await client(server)
                 try:
                     await connection.fetchval("select 1", timeout=120)

@@ -184,7 +184,7 @@ class Rows:
         except asyncpg.LockNotAvailableError:
             expected = f"to read {queries.table(self._target)}"
             raise _unusable(expected, "an exclusive lock on it", "it is tried again in the next round") from None
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError, asyncpg.DataError) as error:
+        except (*failure.FAULTS, ValueError) as error:
             if failure.is_lost(error):
                 raise UnreachableError(failure.refused(self._server, "the connection was lost")) from None
             code = getattr(error, "sqlstate", None) or type(error).__name__

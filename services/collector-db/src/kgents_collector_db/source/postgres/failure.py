@@ -17,14 +17,19 @@ from kgents_shared.bus.deadline import Deadline
 PROBE_S: Final = 1.0
 """Enough for a TCP handshake with a reachable host."""
 
+_CLIENT: Final = (
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # also of a query that follows an error without a question, as a pooler sends
+    OSError,
+)
+FAULTS: Final = (asyncpg.PostgresError, *_CLIENT)
+"""What a server, its connection, or what is between, raise; a TimeoutError is an OSError."""
 _LOST: Final = (
     asyncpg.PostgresConnectionError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    OSError,
+    *_CLIENT,
 )
 
 _CONNECTION: Final = frozenset({asyncpg.PostgresConnectionError, asyncpg.ConnectionDoesNotExistError})

@@ -88,7 +88,7 @@ class Session:
         try:
             async with Deadline(GRACE_S):
                 await self._connection.close()
-        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except failure.FAULTS:
             self.drop()
 
 
@@ -135,7 +135,7 @@ async def _make_read_only(session: Session, target: PostgresTarget) -> None:
     except TimeoutError:
         session.drop()
         raise UnreachableError(await failure.of_silence(target)) from None
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except failure.FAULTS as error:
         session.drop()
         raise UnreachableError(failure.of_connecting(error, target)) from None
 
