@@ -142,8 +142,12 @@ async def test_an_error_between_two_statements_is_one_of_the_archive() -> None:
     async with await asyncio.start_server(pooler, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         database = Database(Config(host="127.0.0.1", port=port, user="archive", database="kgents"))
-        with pytest.raises(ArchiveError, match=f"^kgents at 127.0.0.1:{port}: "):
+
+        async def ask() -> None:
             async with database.connection() as connection:
                 await connection.execute("begin")
                 await connection.fetch("select 1")
+
+        with pytest.raises(ArchiveError, match=f"^kgents at 127.0.0.1:{port}: "):
+            await ask()
         await database.close()

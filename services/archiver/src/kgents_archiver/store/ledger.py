@@ -67,7 +67,7 @@ class Ledger:
         return Epoch(found[0], stream, msgspec.json.decode(found[1], type=Position), *found[2:])
 
     async def begin(self, stream: str, created: str, *, now: datetime, last_seq: int, before: Epoch | None) -> Epoch:
-        """Begin a stream, or another life of it. No crash takes that back: what it loses behind it is known to be missing.
+        """Begin a stream, or another life of it. No crash takes that back, so what one takes is known to be missing.
 
         Raises:
             OvertakenError: another archiver did.
