@@ -138,7 +138,10 @@ async def test_an_error_between_two_statements_is_one_of_the_archive() -> None:
         writer.write(message(b"C", b"BEGIN\0") + message(b"Z", b"T") + error)
         await reader.read()
         writer.close()
+        await writer.wait_closed()
+        is_over.set()
 
+    is_over = asyncio.Event()
     async with await asyncio.start_server(pooler, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         database = Database(Config(host="127.0.0.1", port=port, user="archive", database="kgents"))
@@ -151,3 +154,4 @@ async def test_an_error_between_two_statements_is_one_of_the_archive() -> None:
         with pytest.raises(ArchiveError, match=f"^kgents at 127.0.0.1:{port}: "):
             await ask()
         await database.close()
+        await is_over.wait()
