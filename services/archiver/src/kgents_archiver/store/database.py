@@ -73,7 +73,7 @@ class Database:
     async def transaction(self, *, is_durable: bool = False) -> AsyncIterator["asyncpg.Connection[Any]"]:
         """A transaction to write; a crash of the server may take the last ones back, with the positions in them.
 
-        `is_durable`: none takes this one back, nor those before it.
+        `is_durable`: none takes this one back. Nor those before it, but only if this one writes something.
         """
         async with self.connection() as connection, connection.transaction():
             await connection.execute(f"set local synchronous_commit = {'on' if is_durable else 'off'}")
